@@ -1,0 +1,91 @@
+"""Weights of classes in the loss and in the drawing of examples."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from tunebook.errors import RecipeError, did_you_mean, shown
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+#: Share of the data that a further example is expected to repeat, in "effective".
+EFFECTIVE_BETA = 0.999
+
+
+def class_weights(
+    scheme: str | Mapping[str, float], counts: np.ndarray, classes: Sequence[str], parameter: str = "class_weights"
+) -> np.ndarray:
+    """
+    Return one weight a class, with mean 1 over the training examples.
+
+    Parameters
+    ----------
+    scheme
+        ``"none"``: all 1. ``"balanced"``: in inverse proportion to the class's count.
+        ``"effective"``: in inverse proportion to its effective number of examples [1]_.
+        A mapping by class name: as given, 1 where a class is not named.
+    counts
+        Training examples of each class, shape (classes,).
+    classes
+        Class names.
+    parameter
+        What to call the parameter in an error.
+
+    Returns
+    -------
+    numpy.ndarray
+        Shape (classes,), float64, at least 0.
+
+    Raises
+    ------
+    RecipeError
+        The mapping names an unknown class, or gives every class weight 0.
+
+    References
+    ----------
+    .. [1] Cui et al., "Class-Balanced Loss Based on Effective Number of Samples", CVPR 2019.
+    """
+    if isinstance(scheme, str):
+        safe = np.maximum(np.asarray(counts, dtype=np.float64), 1.0)
+        if scheme == "none":
+            return np.ones(len(classes))
+        if scheme == "balanced":
+            raw = 1.0 / safe
+        else:
+            raw = (1.0 - EFFECTIVE_BETA) / (1.0 - EFFECTIVE_BETA**safe)
+        return raw * safe.sum() / (raw * safe).sum()
+    for name in scheme:
+        if name not in classes:
+            msg = f"{parameter}: no class {shown(name)}{did_you_mean(str(name), classes)}"
+            raise RecipeError(msg)
+    weights = np.array([float(scheme.get(name, 1.0)) for name in classes])
+    if not weights.any():
+        msg = f"{parameter}: every class has weight 0; give at least one a weight above 0"
+        raise RecipeError(msg)
+    return weights
+
+
+def draw_order(rows: np.ndarray, weights: np.ndarray | None, rng: np.random.Generator) -> np.ndarray:
+    """
+    Return the rows of one epoch in the order in which they are used.
+
+    Parameters
+    ----------
+    rows
+        Row numbers of the training examples, shape (n,).
+    weights
+        Relative chance of each row, shape (n,); ``None`` takes every row once.
+    rng
+        Decides the order.
+
+    Returns
+    -------
+    numpy.ndarray
+        Shape (n,): a permutation, or a draw with replacement where there are weights.
+    """
+    if weights is None:
+        return rng.permutation(rows)
+    return rng.choice(rows, size=len(rows), p=weights / weights.sum())

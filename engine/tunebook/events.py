@@ -1,0 +1,130 @@
+"""The log of a run: event files that TensorBoard reads, written through tensorboardX."""
+
+from __future__ import annotations
+
+import os
+import secrets
+import time
+from typing import TYPE_CHECKING, Any
+
+from tunebook.storage import storage_error
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from pathlib import Path
+
+
+class _SynchronousFileWriter:
+    """
+    The part of tensorboardX's FileWriter that SummaryWriter calls, without its thread.
+
+    tensorboardX writes from a thread of its own: when the disk is full the thread dies, its queue
+    fills up, and training hangs for ever. It also names files by the second, so that a second
+    writer in the same second erases the first's file.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        from tensorboardX.event_file_writer import EventsWriter  # noqa: PLC0415
+
+        self.folder = folder
+        self._events = EventsWriter(str(folder / "events"), f".{os.getpid()}.{secrets.token_hex(4)}")
+
+    def get_logdir(self) -> str:
+        return str(self.folder)
+
+    def add_event(self, event: Any, step: int | None = None, walltime: float | None = None) -> None:  # noqa: ANN401
+        event.wall_time = time.time() if walltime is None else walltime
+        if step is not None:
+            event.step = int(step)
+        self._events.write_event(event)
+
+    def add_summary(self, summary: Any, global_step: int | None = None, walltime: float | None = None) -> None:  # noqa: ANN401
+        from tensorboardX.proto.event_pb2 import Event  # noqa: PLC0415
+
+        self.add_event(Event(summary=summary), global_step, walltime)
+
+    def flush(self) -> None:
+        self._events.flush()
+
+    def close(self) -> None:
+        self._events.close()
+
+    def reopen(self) -> None:
+        """Do nothing: SummaryWriter calls it on a writer that is open."""
+
+
+class EventLog:
+    """
+    Writer of one event file.
+
+    Parameters
+    ----------
+    folder
+        The run directory; the file's name is unique, so any number of writers can share it.
+    purge_step
+        When a run goes on from a checkpoint: readers drop what was logged at this step and later.
+
+    Raises
+    ------
+    StorageError
+        From every method: the disk refuses, the line names the folder.
+    """
+
+    def __init__(self, folder: Path, purge_step: int | None = None) -> None:
+        from tensorboardX import SummaryWriter  # noqa: PLC0415
+        from tensorboardX.proto.event_pb2 import Event, SessionLog  # noqa: PLC0415
+
+        self.folder = folder
+        try:
+            self._file = _SynchronousFileWriter(folder)
+            if purge_step is not None:
+                self._file.add_event(Event(session_log=SessionLog(status=SessionLog.START)), purge_step)
+            self._file.flush()
+        except OSError as error:
+            raise storage_error(folder, error) from error
+        # write_to_disk=False gives a SummaryWriter that has opened nothing yet.
+        self.writer = SummaryWriter(logdir=str(folder), write_to_disk=False)
+        self.writer.file_writer = self._file
+        self.writer.all_writers = {self._file.get_logdir(): self._file}
+
+    def scalars(self, values: Mapping[str, float], step: int) -> None:
+        """Log some numbers at a step; NaN marks a value that is undefined."""
+        try:
+            for tag, value in values.items():
+                self.writer.add_scalar(tag, float(value), step)
+        except OSError as error:
+            raise storage_error(self.folder, error) from error
+
+    def text(self, tag: str, text: str, step: int) -> None:
+        """Log a Markdown text at a step."""
+        try:
+            self.writer.add_text(tag, text, step)
+        except OSError as error:
+            raise storage_error(self.folder, error) from error
+
+    def hyperparameters(self, values: Mapping[str, Any], metrics: Mapping[str, float]) -> None:
+        """Log the recipe for TensorBoard's HPARAMS page, in this same file."""
+        from tensorboardX.summary import hparams  # noqa: PLC0415
+
+        plain = {k: v if isinstance(v, (bool, int, float, str)) else str(v) for k, v in values.items()}
+        try:
+            for summary in hparams(plain, dict(metrics)):
+                self._file.add_summary(summary)
+            for tag, value in metrics.items():
+                self.writer.add_scalar(tag, value, 0)
+        except OSError as error:
+            raise storage_error(self.folder, error) from error
+
+    def flush(self) -> None:
+        """Hand everything to the system."""
+        try:
+            self._file.flush()
+        except OSError as error:
+            raise storage_error(self.folder, error) from error
+
+    def close(self) -> None:
+        """Flush and close the file."""
+        try:
+            self._file.close()
+        except OSError as error:
+            raise storage_error(self.folder, error) from error

@@ -1,0 +1,145 @@
+"""What the data checks found, and what the policy does about it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import pandas as pd
+
+from tunebook.errors import DataError
+from tunebook.examples import Examples
+
+
+@dataclass(frozen=True)
+class Finding:
+    """
+    One kind of problem in the data.
+
+    Attributes
+    ----------
+    kind
+        A short name, such as ``"unreadable"`` or ``"near duplicate"``.
+    message
+        One line that says what was found and names the first cases.
+    ids
+        Examples concerned.
+    drop
+        Those of them that the policy ``"drop"`` leaves out; empty for a mere remark.
+    drop_classes
+        Whole classes that the policy ``"drop"`` leaves out.
+    """
+
+    kind: str
+    message: str
+    ids: tuple[str, ...] = ()
+    drop: tuple[str, ...] = ()
+    drop_classes: tuple[str, ...] = ()
+
+    @property
+    def is_problem(self) -> bool:
+        """Whether something would have to be dropped."""
+        return bool(self.drop or self.drop_classes)
+
+
+@dataclass(frozen=True)
+class Findings:
+    """All that the checks found in one set of examples."""
+
+    examples: Examples
+    items: tuple[Finding, ...]
+
+    def table(self) -> pd.DataFrame:
+        """Return one row a finding: kind, examples concerned, dropped, and what it says."""
+        rows = [(f.kind, len(f.ids), len(f.drop), f.message) for f in self.items]
+        return pd.DataFrame(rows, columns=["check", "examples", "to drop", "what was found"])
+
+    def resolve(self, on_problem: str) -> Examples:
+        """
+        Apply the policy.
+
+        Parameters
+        ----------
+        on_problem
+            ``"drop"`` leaves out what the findings say; ``"stop"`` refuses the data.
+
+        Returns
+        -------
+        Examples
+            The examples to train on.
+
+        Raises
+        ------
+        DataError
+            The policy is to stop, or what is left cannot be trained on.
+        """
+        problems = [f for f in self.items if f.is_problem]
+        if on_problem == "stop" and problems:
+            more = f" (and {len(problems) - 1} more kinds of problem)" if len(problems) > 1 else ""
+            msg = f"{problems[0].kind}: {problems[0].message}{more}; mend the data, or set on_problem='drop'"
+            raise DataError(msg)
+        left = self.examples.without(
+            (i for f in problems for i in f.drop), (c for f in problems for c in f.drop_classes)
+        )
+        require_trainable(left)
+        return left
+
+    def dropped(self) -> dict[str, int]:
+        """Return how many examples each kind of finding drops, for the model card."""
+        return {f.kind: len(f.drop) for f in self.items if f.is_problem}
+
+
+def few_examples(examples: Examples, least: int) -> list[Finding]:
+    """Find classes with fewer than ``least`` training examples, and classes that a split lacks."""
+    found = []
+    counts = examples.counts()
+    few = [c for c in examples.classes if counts.loc[c, "train"] < least]
+    if few:
+        ids = tuple(examples.frame.loc[examples.frame["label"].isin(few), "id"])
+        named = ", ".join(f"{c!r} ({counts.loc[c, 'train']})" for c in few[:5])
+        text = f"{len(few)} of {len(examples.classes)} classes have fewer than {least} training examples: {named}"
+        found.append(Finding("too few examples", text, ids, ids, tuple(few)))
+    for split in ("validation", "test"):
+        absent = [c for c in examples.classes if c not in few and counts.loc[c, split] == 0]
+        if absent:
+            text = f"{len(absent)} classes have no {split} example, so their {split} recall is undefined: " + ", ".join(
+                repr(c) for c in absent[:5]
+            )
+            found.append(Finding("class missing in a split", text))
+    return found
+
+
+def imbalance(examples: Examples) -> list[Finding]:
+    """Remark on a largest class more than three times the smallest in training."""
+    counts = examples.counts()["train"]
+    counts = counts[counts > 0]
+    if len(counts) < 2 or counts.max() <= 3 * counts.min():  # noqa: PLR2004
+        return []
+    text = (
+        f"class {counts.idxmax()!r} has {counts.max()} training examples, {counts.idxmin()!r} has {counts.min()}; "
+        "class_weights or sampler can weigh them"
+    )
+    return [Finding("imbalance", text)]
+
+
+def require_trainable(examples: Examples) -> None:
+    """
+    Refuse examples that cannot be trained on.
+
+    Raises
+    ------
+    DataError
+        There is no example, one class only, or an empty training, validation or test split.
+    """
+    if not len(examples):
+        msg = f"{examples.source}: no example is left; check the path, the label column and what the checks dropped"
+        raise DataError(msg)
+    if len(examples.classes) < 2:  # noqa: PLR2004
+        msg = (
+            f"{examples.source}: only one class ({', '.join(map(repr, examples.classes))}) is left; "
+            "a classifier needs at least two"
+        )
+        raise DataError(msg)
+    for split in ("train", "validation", "test"):
+        if not len(examples.rows(split)):
+            msg = f"{examples.source}: the {split} split is empty; add examples or change the split fractions"
+            raise DataError(msg)

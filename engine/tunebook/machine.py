@@ -1,0 +1,72 @@
+"""What this machine gives us: cores and memory as the container allows, and a thread pool that does not spin."""
+
+from __future__ import annotations
+
+import os
+import platform
+from importlib import metadata
+from pathlib import Path
+
+_CGROUP = Path("/sys/fs/cgroup")
+
+
+def cores() -> int:
+    """Return how many cores this process may use: the cgroup's quota, the affinity mask, or all; at least 1."""
+    allowed = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    try:
+        quota, period = (_CGROUP / "cpu.max").read_text().split()
+        if quota != "max":
+            allowed = min(allowed, max(1, round(int(quota) / int(period))))
+    except (OSError, ValueError):
+        pass
+    return max(1, allowed)
+
+
+def memory_limit() -> int:
+    """Return the bytes of memory that this process may use: the cgroup's limit, or what the machine has."""
+    total = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+    try:
+        limit = (_CGROUP / "memory.max").read_text().strip()
+        if limit != "max":
+            total = min(total, int(limit))
+    except (OSError, ValueError):
+        pass
+    return total
+
+
+def memory_available() -> int:
+    """Return the bytes of memory that are free to use now, within the cgroup's limit."""
+    import psutil  # noqa: PLC0415
+
+    free = int(psutil.virtual_memory().available)
+    try:
+        used = int((_CGROUP / "memory.current").read_text())
+        free = min(free, max(0, memory_limit() - used))
+    except (OSError, ValueError):
+        pass
+    return free
+
+
+def calm_threads() -> None:
+    """
+    Set OpenMP up for shared cores; does nothing useful once torch is imported.
+
+    Waiting threads that spin made two threads two to eight times slower than one on a machine
+    whose cores are shared, which is what Binder and most containers are.
+    """
+    os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
+    os.environ.setdefault("OMP_NUM_THREADS", str(cores()))
+
+
+def versions() -> dict[str, str]:
+    """Return the versions of Python and of the packages that decide a run's numbers."""
+    found = {"python": platform.python_version(), "platform": platform.platform(terse=True)}
+    for name in (
+        "tunebook", "torch", "torchvision", "timm", "transformers", "accelerate", "numpy", "pandas", "scikit-learn",
+        "pillow", "fairlearn",
+    ):  # fmt: skip
+        try:
+            found[name] = metadata.version(name)
+        except metadata.PackageNotFoundError:
+            continue
+    return found

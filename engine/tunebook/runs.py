@@ -1,0 +1,243 @@
+"""The run directory: the only truth about a run. Every view of a run reads it."""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import secrets
+import socket
+import time
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass, fields, replace
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal
+
+from tunebook.errors import StorageError, did_you_mean, shown
+from tunebook.storage import read_json, storage_error, write_json
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+#: ``died`` is never written: it is what a reader sees of a run that is "running" without an owner.
+StateName = Literal["queued", "running", "finished", "stopped", "failed", "died"]
+
+
+@dataclass(frozen=True)
+class State:
+    """
+    Where a run stands, as kept in ``state.json``.
+
+    Attributes
+    ----------
+    state
+        One of :data:`StateName`.
+    task
+        Name of the task.
+    phase
+        What it does now, in a word or two.
+    epoch, epochs
+        Epochs completed and wanted.
+    step, steps
+        Steps completed and expected in all.
+    loss
+        Training loss of the last step; ``None`` before the first.
+    seconds_left
+        Estimate for the rest of training; ``None`` while unknown.
+    baseline, metric
+        Test accuracy of the baseline and of the tuned model, from 0 to 1; ``None`` until measured.
+    message
+        Why it failed or stopped, one line.
+    started, heartbeat, finished
+        Seconds since 1970; 0 when it has not happened.
+    pid, host
+        The process that owns the run.
+    """
+
+    state: StateName = "queued"
+    task: str = ""
+    phase: str = "waiting"
+    epoch: int = 0
+    epochs: int = 0
+    step: int = 0
+    steps: int = 0
+    loss: float | None = None
+    seconds_left: float | None = None
+    baseline: float | None = None
+    metric: float | None = None
+    message: str = ""
+    started: float = 0.0
+    heartbeat: float = 0.0
+    finished: float = 0.0
+    pid: int = 0
+    host: str = ""
+
+
+class Run:
+    """
+    A run directory.
+
+    Parameters
+    ----------
+    path
+        The directory. Use :meth:`create` for a new one and :meth:`open` for one that exists.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self._state: State | None = None
+        self._lock: int | None = None
+
+    def __repr__(self) -> str:
+        state = self.state()
+        score = f", test accuracy {state.metric:.3f}" if state.metric is not None else ""
+        return f"Run({str(self.path)!r}: {state.state}, epoch {state.epoch} of {state.epochs}{score})"
+
+    @classmethod
+    def create(cls, runs_dir: Path | str, name: str, task: str) -> Run:
+        """
+        Make a new, queued run directory; never one that exists already.
+
+        Parameters
+        ----------
+        runs_dir
+            Folder that holds the run directories.
+        name
+            Name of the directory; empty makes one from the task and the time.
+        task
+            Name of the task.
+
+        Raises
+        ------
+        StorageError
+            A run of that name is there already, or the folder cannot be written.
+        """
+        root = Path(runs_dir).expanduser()
+        stamp = datetime.now(tz=UTC).astimezone().strftime("%Y%m%d-%H%M%S")
+        # Twenty batch jobs may start in the same second.
+        path = root / (name or f"{task}-{stamp}-{secrets.token_hex(3)}")
+        try:
+            root.mkdir(parents=True, exist_ok=True)
+            path.mkdir()
+        except FileExistsError:
+            msg = f"run {shown(str(path))} is there already; choose another name, or go on with it: resume={str(path)!r}"
+            raise StorageError(msg) from None
+        except OSError as error:
+            raise storage_error(path, error) from None
+        run = cls(path)
+        run.update(task=task)
+        return run
+
+    @classmethod
+    def open(cls, path: Path | str, runs_dir: Path | str = "runs") -> Run:
+        """
+        Open a run by its path, or by its name below ``runs_dir``.
+
+        Raises
+        ------
+        StorageError
+            There is no run directory there.
+        """
+        for candidate in (Path(path).expanduser(), Path(runs_dir).expanduser() / path):
+            if (candidate / "state.json").is_file():
+                return cls(candidate)
+        names = [run.path.name for run in list_runs(runs_dir)]
+        msg = f"no run {shown(str(path))}{did_you_mean(str(path), names)}; `tunebook runs` lists those that are there"
+        raise StorageError(msg)
+
+    @property
+    def name(self) -> str:
+        """Name of the directory."""
+        return self.path.name
+
+    def state(self) -> State:
+        """
+        Read the state from the disk.
+
+        A run that is "running" while nobody owns it is reported as ``died``: its process was
+        killed before it could say anything.
+        """
+        raw = read_json(self.path / "state.json")
+        known = {f.name for f in fields(State)}
+        state = State(**{key: value for key, value in raw.items() if key in known})
+        if state.state == "running" and self._lock is None and not self._owned(state):
+            return replace(state, state="died", message=state.message or "its process is gone; it can be resumed")
+        return state
+
+    def update(self, *, durable: bool = True, **changes: Any) -> State:  # noqa: ANN401
+        """Change some fields of the state and write it; the heartbeat is set to now."""
+        if self._state is None:
+            path = self.path / "state.json"
+            self._state = replace(self.state()) if path.exists() else State()
+        self._state = replace(self._state, **changes, heartbeat=time.time())
+        write_json(self.path / "state.json", asdict(self._state), durable=durable)
+        return self._state
+
+    @contextmanager
+    def owned(self) -> Iterator[Run]:
+        """
+        Own the run while the block lasts; two processes never train in one directory.
+
+        Raises
+        ------
+        StorageError
+            Another process owns it.
+        """
+        if self._lock is not None:  # the baseline and the training of one notebook share a run
+            yield self
+            return
+        try:
+            descriptor = os.open(self.path / ".lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o666)
+        except OSError as error:
+            raise storage_error(self.path / ".lock", error) from None
+        try:
+            # A reader that looks whether the run is alive holds the lock for an instant.
+            if not any(_try_lock(descriptor) for _ in range(20)):
+                state = State(**read_json(self.path / "state.json"))
+                msg = f"run {self.name} is owned by process {state.pid} on {state.host}; wait for it, or stop it first"
+                raise StorageError(msg) from None
+            self._lock = descriptor
+            self._state = None
+            self.update(pid=os.getpid(), host=socket.gethostname())
+            yield self
+        finally:
+            self._lock = None
+            os.close(descriptor)
+
+    def _owned(self, state: State) -> bool:
+        if state.host != socket.gethostname():  # a lock may not reach over a network file system
+            return time.time() - state.heartbeat < 120.0  # noqa: PLR2004
+        try:
+            descriptor = os.open(self.path / ".lock", os.O_RDONLY)
+        except OSError:
+            return False
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_SH | fcntl.LOCK_NB)
+        except BlockingIOError:
+            return True
+        finally:
+            os.close(descriptor)
+        return False
+
+    def recipe(self) -> dict[str, Any]:
+        """Return ``recipe.json``: parameters, versions, seed and fingerprints."""
+        found: dict[str, Any] = read_json(self.path / "recipe.json")
+        return found
+
+
+def _try_lock(descriptor: int) -> bool:
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        time.sleep(0.02)
+        return False
+    return True
+
+
+def list_runs(runs_dir: Path | str = "runs") -> list[Run]:
+    """Return the runs below a folder, newest first; folders that are no runs are passed over."""
+    root = Path(runs_dir).expanduser()
+    if not root.is_dir():
+        return []
+    found = [(p.stat().st_mtime, p) for p in root.iterdir() if (p / "state.json").is_file()]
+    return [Run(p) for _, p in sorted(found, key=lambda pair: (-pair[0], pair[1].name))]

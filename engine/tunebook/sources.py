@@ -1,0 +1,265 @@
+"""Reading examples from a folder, a table or a Hugging Face dataset."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pandas as pd
+
+from tunebook.errors import DataError, did_you_mean, shown
+from tunebook.examples import Examples, make_splits
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable
+
+    from tunebook.recipe import Recipe
+
+TABLE_SUFFIXES = (".csv", ".tsv", ".parquet", ".jsonl")
+_SPLIT_NAMES = {
+    "train": "train",
+    "training": "train",
+    "val": "validation",
+    "valid": "validation",
+    "validation": "validation",
+    "dev": "validation",
+    "test": "test",
+    "testing": "test",
+}
+
+
+def read_table(path: Path) -> pd.DataFrame:
+    """
+    Read a CSV, TSV, Parquet or JSONL file.
+
+    Raises
+    ------
+    DataError
+        The suffix is not one of :data:`TABLE_SUFFIXES`, or the file cannot be parsed.
+    """
+    readers: dict[str, Callable[[], pd.DataFrame]] = {
+        # Labels such as "1" or "NA" are names, not numbers or gaps.
+        ".csv": lambda: pd.read_csv(path, dtype=str, keep_default_na=False, na_values=[""]),
+        ".tsv": lambda: pd.read_csv(path, dtype=str, keep_default_na=False, na_values=[""], sep="\t"),
+        ".parquet": lambda: pd.read_parquet(path),
+        ".jsonl": lambda: pd.read_json(path, lines=True, dtype=False, convert_dates=False),
+    }
+    if path.suffix.lower() not in readers:
+        msg = f"data {shown(str(path))}: the file must end in {', '.join(TABLE_SUFFIXES)}"
+        raise DataError(msg)
+    try:
+        return readers[path.suffix.lower()]()
+    except (ValueError, OSError, ImportError) as error:
+        msg = f"data {shown(str(path))} cannot be read as {path.suffix[1:].upper()}: {error}"
+        raise DataError(msg) from None
+
+
+def read_folder(root: Path, suffixes: Iterable[str]) -> pd.DataFrame:
+    """
+    List a folder with a sub-folder a class, or with train/ val/ test/ of those.
+
+    Parameters
+    ----------
+    root
+        The folder.
+    suffixes
+        File endings to take, lower case with the dot.
+
+    Returns
+    -------
+    pandas.DataFrame
+        ``id`` (path below ``root``), ``content`` (whole path), ``label``, and ``split`` where given.
+
+    Raises
+    ------
+    DataError
+        There are no class folders, a class folder holds no file of a known kind, or there is only one class.
+    """
+    children = sorted(p for p in root.iterdir() if p.is_dir() and not p.name.startswith("."))
+    splits = {child: _SPLIT_NAMES.get(child.name.lower()) for child in children}
+    has_splits = bool(children) and all(splits.values()) and "train" in splits.values()
+    parents = [(child, splits[child]) for child in children] if has_splits else [(root, None)]
+    wanted = {s.lower() for s in suffixes}
+    rows: list[dict[str, str]] = []
+    empty: list[str] = []
+    for parent, split in parents:
+        for folder in sorted(p for p in parent.iterdir() if p.is_dir() and not p.name.startswith(".")):
+            files = sorted(f for f in folder.rglob("*") if f.suffix.lower() in wanted and f.is_file())
+            if not files:
+                empty.append(str(folder.relative_to(root)))
+            for file in files:
+                row = {"id": file.relative_to(root).as_posix(), "content": str(file), "label": folder.name}
+                rows.append(row | ({"split": split} if split else {}))
+    if not rows and not empty:
+        msg = f"data {shown(str(root))}: found no class folders; put the files of each class in a sub-folder of its name"
+        raise DataError(msg)
+    if empty:
+        msg = (
+            f"data {shown(str(root))}: class folder {shown(empty[0])} is empty or holds no "
+            f"{'/'.join(sorted(wanted))} file; fill it or remove it"
+        )
+        raise DataError(msg)
+    return pd.DataFrame(rows)
+
+
+def tidy(frame: pd.DataFrame, recipe: Recipe, content: str, source: str) -> pd.DataFrame:
+    """
+    Bring a raw table into the form of :class:`~tunebook.examples.Examples`.
+
+    Parameters
+    ----------
+    frame
+        Raw table.
+    recipe
+        Names the label and sensitive columns.
+    content
+        Name of the column with the path or the text.
+    source
+        What to call the data in an error.
+
+    Raises
+    ------
+    DataError
+        A column is missing, a label is missing, a split has an unknown name, or ids repeat.
+    """
+    sensitive = recipe.sensitive or []
+    for column in dict.fromkeys([content, recipe.label, *sensitive]):
+        if column not in frame:
+            have = ", ".join(shown(str(c), 40) for c in list(frame.columns)[:12])
+            raise DataError(f"{source}: no column {shown(column)}{did_you_mean(column, map(str, frame))}; it has {have}")
+    if recipe.label in sensitive:
+        msg = f"sensitive={recipe.sensitive!r}: {recipe.label!r} is the label itself; name another column"
+        raise DataError(msg)
+    missing = frame[recipe.label].isna()
+    if missing.any():
+        msg = (
+            f"{source}: {int(missing.sum())} rows have no label in column {recipe.label!r} "
+            f"(first: row {int(missing.to_numpy().argmax()) + 1}); fill them or remove the rows"
+        )
+        raise DataError(msg)
+    ids = frame["id"].astype(str) if "id" in frame else pd.Series([f"row-{i + 1}" for i in range(len(frame))])
+    tidied = pd.DataFrame(
+        {
+            "id": ids.to_numpy(),
+            "content": frame[content].to_numpy(),
+            "label": [_name(value) for value in frame[recipe.label]],
+        }
+    )
+    if tidied["id"].duplicated().any():
+        twice = tidied.loc[tidied["id"].duplicated(), "id"].iloc[0]
+        msg = f"{source}: the id {shown(twice)} is there more than once; ids must be unique (or leave the column out)"
+        raise DataError(msg)
+    for column in sensitive:
+        values = frame[column]
+        # A missing attribute is a group of its own: dropping it would hide whom the model fails.
+        tidied[column] = ["(missing)" if gone else _name(v) for v, gone in zip(values, values.isna(), strict=True)]
+    if "split" in frame:
+        names = frame["split"].astype(str).str.lower().map(_SPLIT_NAMES)
+        if names.isna().any():
+            bad = frame["split"][names.isna().to_numpy()].iloc[0]
+            msg = f"{source}: split {shown(str(bad))} is not known; use train, validation or test"
+            raise DataError(msg)
+        tidied["split"] = names.to_numpy()
+    return tidied
+
+
+def _name(value: object) -> str:
+    """Name a label or group as a person would: 3.0 read from a column with gaps is ``"3"``."""
+    if isinstance(value, float) and value.is_integer():
+        return str(int(value))
+    return str(value)
+
+
+def load_examples(
+    recipe: Recipe,
+    content: str,
+    *,
+    suffixes: Iterable[str] = (),
+    demo: Callable[[Recipe], Examples] | None = None,
+    hub: Callable[[str, Any], pd.DataFrame] | None = None,
+) -> Examples:
+    """
+    Read the examples that a recipe asks for.
+
+    Parameters
+    ----------
+    recipe
+        Its ``data`` is ``demo``, a folder, a table file, or a Hugging Face dataset id.
+    content
+        Name of the column with the path or the text.
+    suffixes
+        File endings that a folder is searched for; empty where folders make no sense for the task.
+    demo
+        Makes the demo set of the task.
+    hub
+        Turns a loaded Hugging Face dataset into a raw table.
+
+    Returns
+    -------
+    Examples
+        With every split filled, seeded and stratified where the data did not give it.
+
+    Raises
+    ------
+    DataError
+        The data cannot be found or read.
+    """
+    if recipe.data == "demo" and demo is not None:
+        examples = demo(recipe)
+        wanted = examples.sensitive if recipe.sensitive is None else tuple(recipe.sensitive)
+        unknown = [c for c in wanted if c not in examples.sensitive]
+        if unknown:
+            have = ", ".join(examples.sensitive)
+            msg = f"data 'demo': no column {shown(unknown[0])}{did_you_mean(unknown[0], examples.sensitive)}; it has {have}"
+            raise DataError(msg)
+        return replace(examples, sensitive=wanted).sample(recipe.max_examples, recipe.seed)
+    path = Path(recipe.data).expanduser()
+    source = f"data {shown(recipe.data)}"
+    if path.is_dir() and suffixes:
+        raw = read_folder(path, suffixes)
+        raw = raw.rename(columns={"content": content, "label": recipe.label})
+    elif path.is_file():
+        raw = read_table(path)
+        if suffixes and content in raw:
+            raw[content] = [_below(path.parent, value) for value in raw[content]]
+    elif hub is not None and not path.exists() and re.fullmatch(r"(hf:)?[\w.-]+/[\w.-]+", recipe.data):
+        raw = _from_hub(recipe.data.removeprefix("hf:"), hub)
+    else:
+        kinds = "demo, a folder, a table file or a dataset id such as owner/name" if suffixes else "a table file or an id"
+        msg = f"{source}: no such folder or file; data is {kinds}, seen from {shown(str(Path.cwd()))}"
+        raise DataError(msg)
+    frame = tidy(raw, recipe, content, source)
+    if not len(frame):
+        msg = f"{source}: the table has no rows"
+        raise DataError(msg)
+    frame["split"] = make_splits(frame, recipe.validation_fraction, recipe.test_fraction, recipe.seed)
+    columns = ["id", "content", "label", "split", *(recipe.sensitive or ())]
+    classes = tuple(sorted(frame["label"].unique(), key=_natural))
+    examples = Examples(frame[columns], classes, source, tuple(recipe.sensitive or ()))
+    return examples.sample(recipe.max_examples, recipe.seed)
+
+
+def _below(folder: Path, value: object) -> object:
+    return str(folder / value) if isinstance(value, str) and value else value
+
+
+def _natural(name: str) -> tuple[object, ...]:
+    """Sort key that puts class 10 after class 9."""
+    return tuple((0, int(part), "") if part.isdecimal() else (1, 0, part) for part in re.split(r"(\d+)", name) if part)
+
+
+def _from_hub(name: str, to_table: Callable[[str, Any], pd.DataFrame]) -> pd.DataFrame:
+    try:
+        from datasets import load_dataset  # noqa: PLC0415 - heavy, and an extra
+    except ImportError:
+        msg = f"data {shown(name)} is no file here, and reading the hub needs `pip install 'tunebook[hub]'`"
+        raise DataError(msg) from None
+    try:
+        loaded = load_dataset(name)
+    except Exception as error:
+        reason = str(error).splitlines()[0] if str(error) else type(error).__name__
+        msg = f"data {shown(name)}: no such file or folder here, and the hub does not give it: {reason}"
+        raise DataError(msg) from None
+    return to_table(name, loaded)

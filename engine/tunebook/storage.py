@@ -1,0 +1,151 @@
+"""Writing files so that whatever appears under its final name is whole."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import tempfile
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from tunebook.errors import StorageError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+
+def storage_error(path: Path | str, error: OSError) -> StorageError:
+    """Turn an error of the system into one line that names the path and the fix."""
+    reason = error.strerror or type(error).__name__
+    fix = {
+        "No space left on device": "free some space there, then go on with --resume",
+        "Disk quota exceeded": "free some space there, then go on with --resume",
+        "Permission denied": "choose a folder that you may write to, with runs_dir or --out",
+        "Read-only file system": "choose a folder that you may write to, with runs_dir or --out",
+    }.get(reason, "check the path and the disk")
+    return StorageError(f"cannot write {path}: {reason}; {fix}")
+
+
+def sync_folder(folder: Path) -> None:
+    """Make renames in a folder survive a power cut, where the system allows it."""
+    if os.name != "posix":
+        return
+    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+@contextmanager
+def replacing(path: Path, *, durable: bool = True) -> Iterator[Path]:
+    """
+    Give a temporary path beside ``path`` that takes its place when the block ends well.
+
+    Parameters
+    ----------
+    path
+        Final name of a file.
+    durable
+        Wait until the bytes are on the disk. Without it a reader still never sees half a file,
+        but a power cut may bring back the old one.
+
+    Raises
+    ------
+    StorageError
+        The file cannot be written; nothing is left under either name that was not there before.
+    """
+    temporary: Path | None = None
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        handle, name = tempfile.mkstemp(prefix=f".{path.name[:40]}.", suffix=".part", dir=path.parent)
+        os.close(handle)
+        temporary = Path(name)
+        yield temporary
+        if durable:
+            with temporary.open("rb+") as stream:
+                os.fsync(stream.fileno())
+        # mkstemp makes files private; a run directory is shared as the user's umask says.
+        temporary.chmod(0o666 & ~_umask())
+        temporary.replace(path)
+        if durable:
+            sync_folder(path.parent)
+    except OSError as error:
+        raise storage_error(path, error) from error
+    finally:
+        if temporary is not None:
+            temporary.unlink(missing_ok=True)
+
+
+def _umask() -> int:
+    mask = os.umask(0o022)
+    os.umask(mask)
+    return mask
+
+
+@contextmanager
+def replacing_folder(path: Path) -> Iterator[Path]:
+    """
+    Give an empty temporary folder beside ``path`` that takes its place when the block ends well.
+
+    A folder already there is replaced, and stays whole until the new one is ready.
+
+    Raises
+    ------
+    StorageError
+        The folder cannot be written.
+    """
+    temporary: Path | None = None
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        temporary = Path(tempfile.mkdtemp(prefix=f".{path.name[:40]}.", suffix=".part", dir=path.parent))
+        temporary.chmod(0o777 & ~_umask())
+        yield temporary
+        for file in sorted(temporary.rglob("*")):
+            if file.is_file():
+                with file.open("rb+") as stream:
+                    os.fsync(stream.fileno())
+        if path.exists():
+            old = Path(tempfile.mkdtemp(prefix=f".{path.name[:40]}.", suffix=".old", dir=path.parent))
+            path.replace(old / path.name)
+            temporary.replace(path)
+            shutil.rmtree(old, ignore_errors=True)
+        else:
+            temporary.replace(path)
+        sync_folder(path.parent)
+    except OSError as error:
+        raise storage_error(path, error) from error
+    finally:
+        if temporary is not None and temporary.exists():
+            shutil.rmtree(temporary, ignore_errors=True)
+
+
+def write_text(path: Path, text: str, *, durable: bool = True) -> None:
+    """Write a text file whole or not at all, UTF-8."""
+    with replacing(path, durable=durable) as temporary:
+        temporary.write_text(text, encoding="utf-8")
+
+
+def write_json(path: Path, value: Any, *, durable: bool = True) -> None:  # noqa: ANN401
+    """Write a JSON file whole or not at all; numbers that are not finite are refused."""
+    text = json.dumps(value, indent=1, ensure_ascii=False, allow_nan=False)
+    write_text(path, text + "\n", durable=durable)
+
+
+def read_json(path: Path) -> Any:  # noqa: ANN401
+    """
+    Read a JSON file.
+
+    Raises
+    ------
+    StorageError
+        The file is missing or is not JSON.
+    """
+    try:
+        return json.loads(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise StorageError(f"cannot read {path}: {error.strerror or error}") from None
+    except ValueError as error:
+        raise StorageError(f"{path} is not valid JSON: {error}") from None
