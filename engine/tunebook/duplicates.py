@@ -25,6 +25,7 @@ _BAND_BITS = 16
 #: Two codes that differ in no more bits than this agree in at least one of the four bands.
 MAX_DISTANCE = _BANDS - 1
 _WINDOW = 256
+_MOST_PER_ROW = 32
 
 
 def find_duplicates(
@@ -69,8 +70,9 @@ def close_codes(codes: np.ndarray, order: np.ndarray) -> np.ndarray:
     Find rows whose 64-bit codes differ in at most :data:`MAX_DISTANCE` bits, without comparing all with all.
 
     Only rows that agree in one of four 16-bit bands are compared; pairs this close do so in at
-    least one. Where more than 256 rows agree in a band, each is compared with its nearest 256 in
-    ``order``, so the time stays in proportion to the number of rows even if all codes are equal.
+    least one. In each band a row is compared with the next 256 in ``order``, and with no more of
+    them once 32 were close. So time and pairs stay in proportion to the number of rows, even if
+    all codes are equal, and pairs are missed in such crowds only.
 
     Parameters
     ----------
@@ -96,14 +98,18 @@ def close_codes(codes: np.ndarray, order: np.ndarray) -> np.ndarray:
 
 def _within_buckets(codes: np.ndarray, part: np.ndarray, rank: np.ndarray) -> Iterator[np.ndarray]:
     """Yield close pairs, as smaller row * n + larger row, among rows with equal ``part``; ``rank`` sorts by it."""
-    for step in range(1, min(_WINDOW + 1, len(rank))):
-        left, right = rank[:-step], rank[step:]
-        same = part[left] == part[right]
-        if not same.any():
+    codes, part = codes[rank], part[rank]
+    place = np.arange(len(rank))
+    many = np.zeros(len(rank), np.int64)
+    for step in range(1, _WINDOW + 1):
+        place = place[place + step < len(rank)]
+        place = place[(part[place] == part[place + step]) & (many[place] < _MOST_PER_ROW)]
+        if not len(place):
             return
-        left, right = left[same], right[same]
-        close = np.bitwise_count(codes[left] ^ codes[right]) <= MAX_DISTANCE
-        yield np.minimum(left, right)[close] * len(codes) + np.maximum(left, right)[close]
+        close = place[np.bitwise_count(codes[place] ^ codes[place + step]) <= MAX_DISTANCE]
+        many[close] += 1
+        left, right = rank[close], rank[close + step]
+        yield np.minimum(left, right) * len(codes) + np.maximum(left, right)
 
 
 class _Rows:

@@ -203,9 +203,9 @@ class Recipe(BaseModel):
             The name is unknown or no reading of the value is allowed.
         """
         cls.check_names([name])
-        readings = [*_readings(value), value] if isinstance(value, str) else [value]
+        tried = [*readings(value), value] if isinstance(value, str) else [value]
         errors = []
-        for reading in readings:
+        for reading in tried:
             try:
                 return getattr(cls(**{name: reading}), name)
             except RecipeError as error:
@@ -319,11 +319,12 @@ def _annotation(info: FieldInfo) -> str:
     return unique[0] if len(unique) == 1 else '"' + " or ".join(unique) + '"'
 
 
-def _readings(text: str) -> list[object]:
+def readings(text: str) -> list[object]:
+    """Return what a text of the command line means as JSON and as a Python literal, if anything."""
     found: list[object] = []
     try:
         found.append(json.loads(text))
-    except ValueError:
+    except (ValueError, RecursionError):
         pass
     try:
         found.append(ast.literal_eval(text))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import json
 from dataclasses import dataclass
 from pathlib import Path
@@ -197,11 +198,8 @@ def parameters_of(notebook: Mapping[str, Any]) -> dict[str, Any]:
     NotebookError
         The cell is not plain Python.
     """
-    import ast  # noqa: PLC0415
-
     for cell in notebook["cells"]:
-        tags = cell.get("metadata", {}).get("tags", [])
-        if cell.get("cell_type") != "code" or "parameters" not in tags:
+        if cell.get("cell_type") != "code" or "parameters" not in _tags(cell):
             continue
         try:
             body = ast.parse(source_of(cell)).body
@@ -222,6 +220,12 @@ def source_of(cell: Mapping[str, Any]) -> str:
     """Return a cell's source, which JSON may hold as one text or as a list of lines."""
     source = cell.get("source", "")
     return source if isinstance(source, str) else "".join(map(str, source))
+
+
+def _tags(cell: Mapping[str, Any]) -> list[str]:
+    metadata = cell.get("metadata", {})
+    tags = metadata.get("tags", []) if isinstance(metadata, dict) else []
+    return tags if isinstance(tags, list) else []
 
 
 def _notebooks(folder: Path) -> Iterator[Path]:
@@ -252,8 +256,6 @@ def _metadata(notebook: Mapping[str, Any]) -> dict[str, str]:
 
 
 def _literal(node: Any) -> Any:  # noqa: ANN401
-    import ast  # noqa: PLC0415
-
     try:
         return ast.literal_eval(node)
     except (ValueError, TypeError, SyntaxError, MemoryError, RecursionError):

