@@ -52,11 +52,10 @@ def class_weights(
         safe = np.maximum(np.asarray(counts, dtype=np.float64), 1.0)
         if scheme == "none":
             return np.ones(len(classes))
-        if scheme == "balanced":
-            raw = 1.0 / safe
-        else:
-            raw = (1.0 - EFFECTIVE_BETA) / (1.0 - EFFECTIVE_BETA**safe)
-        return raw * safe.sum() / (raw * safe).sum()
+        effective = safe if scheme == "balanced" else (1.0 - EFFECTIVE_BETA**safe) / (1.0 - EFFECTIVE_BETA)
+        raw = 1.0 / effective
+        scaled: np.ndarray = raw * safe.sum() / (raw * safe).sum()
+        return scaled
     for name in scheme:
         if name not in classes:
             msg = f"{parameter}: no class {shown(name)}{did_you_mean(str(name), classes)}"

@@ -51,9 +51,7 @@ class Devices:
         self.precision = _precision(recipe.precision, kind, module)
         # accelerate keeps one state a process and refuses another precision; runs of one kernel differ.
         AcceleratorState._reset_state(reset_partial_state=not torch.distributed.is_initialized())  # noqa: SLF001
-        self._accelerator = Accelerator(
-            cpu=kind == "cpu", mixed_precision="bf16" if self.precision == "bf16" else "no"
-        )
+        self._accelerator = Accelerator(cpu=kind == "cpu", mixed_precision="bf16" if self.precision == "bf16" else "no")
         self.device = torch.device("mps") if kind == "mps" else self._accelerator.device
 
     @property
@@ -147,11 +145,11 @@ def _precision(wanted: str, kind: str, module: nn.Module) -> str:
     Measured on CPUs with bf16 instructions: dense convolutions and matrices train up to twice as
     fast, depthwise convolutions do not gain.
     """
-    can = {
-        "cpu": lambda: bool(torch.ops.mkldnn._is_mkldnn_bf16_supported()),  # noqa: SLF001
-        "cuda": lambda: bool(torch.cuda.is_bf16_supported(including_emulation=False)),
-        "mps": lambda: False,
-    }[kind]()
+    can = False
+    if kind == "cpu":
+        can = bool(torch.ops.mkldnn._is_mkldnn_bf16_supported())  # noqa: SLF001
+    elif kind == "cuda":
+        can = bool(torch.cuda.is_bf16_supported(including_emulation=False))
     if wanted == "bf16" and not can:
         msg = f"precision='bf16': this {kind} has no bf16 arithmetic; use precision='auto' or 'fp32'"
         raise RecipeError(msg)

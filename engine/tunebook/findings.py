@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import pandas as pd
 
 from tunebook.errors import DataError
-from tunebook.examples import Examples
+from tunebook.examples import SPLITS
+
+if TYPE_CHECKING:
+    from tunebook.examples import Examples
 
 
 @dataclass(frozen=True)
@@ -91,15 +95,15 @@ class Findings:
 def few_examples(examples: Examples, least: int) -> list[Finding]:
     """Find classes with fewer than ``least`` training examples, and classes that a split lacks."""
     found = []
-    counts = examples.counts()
-    few = [c for c in examples.classes if counts.loc[c, "train"] < least]
+    counts = {s: dict(zip(examples.classes, examples.class_counts(s).tolist(), strict=True)) for s in SPLITS}
+    few = [c for c in examples.classes if counts["train"][c] < least]
     if few:
         ids = tuple(examples.frame.loc[examples.frame["label"].isin(few), "id"])
-        named = ", ".join(f"{c!r} ({counts.loc[c, 'train']})" for c in few[:5])
+        named = ", ".join(f"{c!r} ({counts['train'][c]})" for c in few[:5])
         text = f"{len(few)} of {len(examples.classes)} classes have fewer than {least} training examples: {named}"
         found.append(Finding("too few examples", text, ids, ids, tuple(few)))
     for split in ("validation", "test"):
-        absent = [c for c in examples.classes if c not in few and counts.loc[c, split] == 0]
+        absent = [c for c in examples.classes if c not in few and counts[split][c] == 0]
         if absent:
             text = f"{len(absent)} classes have no {split} example, so their {split} recall is undefined: " + ", ".join(
                 repr(c) for c in absent[:5]
@@ -112,10 +116,13 @@ def imbalance(examples: Examples) -> list[Finding]:
     """Remark on a largest class more than three times the smallest in training."""
     counts = examples.counts()["train"]
     counts = counts[counts > 0]
-    if len(counts) < 2 or counts.max() <= 3 * counts.min():  # noqa: PLR2004
+    if len(counts) < 2:  # noqa: PLR2004
+        return []
+    most, least = int(counts.max()), int(counts.min())
+    if most <= 3 * least:
         return []
     text = (
-        f"class {counts.idxmax()!r} has {counts.max()} training examples, {counts.idxmin()!r} has {counts.min()}; "
+        f"class {str(counts.idxmax())!r} has {most} training examples, {str(counts.idxmin())!r} has {least}; "
         "class_weights or sampler can weigh them"
     )
     return [Finding("imbalance", text)]

@@ -8,9 +8,7 @@ if TYPE_CHECKING:
     from torch import Tensor
 
 
-def weighted_cross_entropy(
-    logits: Tensor, targets: Tensor, weights: Tensor, smoothing: float
-) -> tuple[Tensor, Tensor]:
+def weighted_cross_entropy(logits: Tensor, targets: Tensor, weights: Tensor, smoothing: float) -> tuple[Tensor, Tensor]:
     """
     Cross-entropy with class weights, as a sum and its normaliser.
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 import json
 import math
+from contextlib import suppress
 from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal, Self, get_args
 
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints, ValidationError, field_validator
@@ -14,6 +15,7 @@ from tunebook.errors import RecipeError, did_you_mean, shown
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from pydantic.config import JsonDict
     from pydantic.fields import FieldInfo
 
 Fraction = Annotated[float, Field(ge=0.0, lt=1.0)]
@@ -28,9 +30,15 @@ GROUPS = ("Data", "Model", "Balance", "Regularisation", "Schedule", "Run")
 
 def field(default: Any, description: str, group: str, *, advanced: bool = False, **limits: Any) -> Any:  # noqa: ANN401
     """Declare a recipe field with its help, its group in forms, and whether it is folded away there."""
-    extra = {"group": group, "advanced": advanced}
-    if isinstance(default, (list, dict)):
-        return Field(default_factory=default.copy, validate_default=True, description=description, json_schema_extra=extra, **limits)
+    extra: JsonDict = {"group": group, "advanced": advanced}
+    if isinstance(default, list):
+        return Field(
+            default_factory=list(default).copy,
+            validate_default=True,
+            description=description,
+            json_schema_extra=extra,
+            **limits,
+        )
     return Field(default=default, description=description, json_schema_extra=extra, **limits)
 
 
@@ -59,7 +67,12 @@ class Recipe(BaseModel):
         0.2, "share of the examples kept for validation when no split is given", "Data", advanced=True, gt=0.0, lt=0.9
     )
     test_fraction: float = field(
-        0.2, "share of the examples kept for the final test when no split is given", "Data", advanced=True, gt=0.0, lt=0.9
+        0.2,
+        "share of the examples kept for the final test when no split is given",
+        "Data",
+        advanced=True,
+        gt=0.0,
+        lt=0.9,
     )
     min_per_class: int = field(
         3, "fewest training examples with which a class is kept", "Data", advanced=True, ge=1, le=1_000_000
@@ -75,9 +88,7 @@ class Recipe(BaseModel):
     freeze: Freeze = field(
         "backbone", "none, backbone, a number of stages (negative: all but the last ones), or glob patterns", "Model"
     )
-    unfreeze: Unfreeze = field(
-        [], "gradual unfreezing: [[epoch, freeze], ...], each evaluated on its own", "Model"
-    )
+    unfreeze: Unfreeze = field([], "gradual unfreezing: [[epoch, freeze], ...], each evaluated on its own", "Model")
 
     class_weights: Balance = field("none", "none, balanced, effective, or {class: weight} in the loss", "Balance")
     sampler: Balance = field("none", "none, balanced, effective, or {class: weight} in drawing examples", "Balance")
@@ -115,7 +126,7 @@ class Recipe(BaseModel):
     checkpoint_seconds: float = field(
         60.0, "longest time between two checkpoints within an epoch; 0 is every step", "Run", advanced=True, ge=0.0
     )
-    onnx: bool = field(True, "also export the model as ONNX", "Run", advanced=True)
+    onnx: bool = field(default=True, description="also export the model as ONNX", group="Run", advanced=True)
     run: FileName = field("", "name of the run directory; empty makes one from task and time", "Run")
     runs_dir: str = field("runs", "folder that holds the run directories", "Run", advanced=True, min_length=1)
     resume: str = field("", "run directory to go on with", "Run", advanced=True)
@@ -322,14 +333,10 @@ def _annotation(info: FieldInfo) -> str:
 def readings(text: str) -> list[object]:
     """Return what a text of the command line means as JSON and as a Python literal, if anything."""
     found: list[object] = []
-    try:
+    with suppress(ValueError, RecursionError):
         found.append(json.loads(text))
-    except (ValueError, RecursionError):
-        pass
-    try:
+    with suppress(ValueError, SyntaxError, MemoryError, RecursionError):
         found.append(ast.literal_eval(text))
-    except (ValueError, SyntaxError, MemoryError, RecursionError):
-        pass
     return found
 
 
@@ -342,7 +349,7 @@ def assigned_names(source: str) -> list[str]:
     return names
 
 
-def _in_words(schema: Mapping[str, Any], defs: Mapping[str, Any]) -> str:
+def _in_words(schema: Mapping[str, Any], defs: Mapping[str, Any]) -> str:  # noqa: PLR0911 - one for each kind of node
     """Put one JSON-schema node into words for an error line."""
     if "$ref" in schema:
         return _in_words(defs[schema["$ref"].rsplit("/", 1)[1]], defs)

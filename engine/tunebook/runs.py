@@ -120,7 +120,9 @@ class Run:
             root.mkdir(parents=True, exist_ok=True)
             path.mkdir()
         except FileExistsError:
-            msg = f"run {shown(str(path))} is there already; choose another name, or go on with it: resume={str(path)!r}"
+            msg = (
+                f"run {shown(str(path))} is there already; choose another name, or go on with it: resume={str(path)!r}"
+            )
             raise StorageError(msg) from None
         except OSError as error:
             raise storage_error(path, error) from None

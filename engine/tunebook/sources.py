@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -93,7 +94,9 @@ def read_folder(root: Path, suffixes: Iterable[str]) -> pd.DataFrame:
                 row = {"id": file.relative_to(root).as_posix(), "content": str(file), "label": folder.name}
                 rows.append(row | ({"split": split} if split else {}))
     if not rows and not empty:
-        msg = f"data {shown(str(root))}: found no class folders; put the files of each class in a sub-folder of its name"
+        msg = (
+            f"data {shown(str(root))}: found no class folders; put the files of each class in a sub-folder of its name"
+        )
         raise DataError(msg)
     if empty:
         msg = (
@@ -128,7 +131,9 @@ def tidy(frame: pd.DataFrame, recipe: Recipe, content: str, source: str) -> pd.D
     for column in dict.fromkeys([content, recipe.label, *sensitive]):
         if column not in frame:
             have = ", ".join(shown(str(c), 40) for c in list(frame.columns)[:12])
-            raise DataError(f"{source}: no column {shown(column)}{did_you_mean(column, map(str, frame))}; it has {have}")
+            raise DataError(
+                f"{source}: no column {shown(column)}{did_you_mean(column, map(str, frame))}; it has {have}"
+            )
     if recipe.label in sensitive:
         msg = f"sensitive={recipe.sensitive!r}: {recipe.label!r} is the label itself; name another column"
         raise DataError(msg)
@@ -211,8 +216,8 @@ def load_examples(
         wanted = examples.sensitive if recipe.sensitive is None else tuple(recipe.sensitive)
         unknown = [c for c in wanted if c not in examples.sensitive]
         if unknown:
-            have = ", ".join(examples.sensitive)
-            msg = f"data 'demo': no column {shown(unknown[0])}{did_you_mean(unknown[0], examples.sensitive)}; it has {have}"
+            hint = did_you_mean(unknown[0], examples.sensitive)
+            msg = f"data 'demo': no column {shown(unknown[0])}{hint}; it has {', '.join(examples.sensitive)}"
             raise DataError(msg)
         return replace(examples, sensitive=wanted).sample(recipe.max_examples, recipe.seed)
     path = Path(recipe.data).expanduser()
@@ -223,11 +228,13 @@ def load_examples(
     elif path.is_file():
         raw = read_table(path)
         if suffixes and content in raw:
-            raw[content] = [_below(path.parent, value) for value in raw[content]]
+            raw[content] = raw[content].map(partial(_below, path.parent))
     elif hub is not None and not path.exists() and re.fullmatch(r"(hf:)?[\w.-]+/[\w.-]+", recipe.data):
         raw = _from_hub(recipe.data.removeprefix("hf:"), hub)
     else:
-        kinds = "demo, a folder, a table file or a dataset id such as owner/name" if suffixes else "a table file or an id"
+        kinds = (
+            "demo, a folder, a table file or a dataset id such as owner/name" if suffixes else "a table file or an id"
+        )
         msg = f"{source}: no such folder or file; data is {kinds}, seen from {shown(str(Path.cwd()))}"
         raise DataError(msg)
     frame = tidy(raw, recipe, content, source)
@@ -258,7 +265,7 @@ def _from_hub(name: str, to_table: Callable[[str, Any], pd.DataFrame]) -> pd.Dat
         raise DataError(msg) from None
     try:
         loaded = load_dataset(name)
-    except Exception as error:
+    except Exception as error:  # noqa: BLE001 - the library raises almost anything
         reason = str(error).splitlines()[0] if str(error) else type(error).__name__
         msg = f"data {shown(name)}: no such file or folder here, and the hub does not give it: {reason}"
         raise DataError(msg) from None

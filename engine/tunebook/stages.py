@@ -217,7 +217,8 @@ class Stages:
         head = len(self.items) - 1
         names = list(below)
         last_backbone = max(
-            (k for k, n in enumerate(names) if any(owner[p] < head for p in below[n]) and _is_leaf(n, below)), default=-1
+            (k for k, n in enumerate(names) if any(owner[p] < head for p in below[n]) and _is_leaf(n, below)),
+            default=-1,
         )
         anchors: dict[str, tuple[str, ...]] = {}
         before = 0

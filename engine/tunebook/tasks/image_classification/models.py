@@ -9,7 +9,7 @@ import pickle
 import socket
 from importlib import import_module
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 from urllib.parse import urlsplit
 
 import timm
@@ -127,7 +127,12 @@ def _create(name: str, recipe: ImageClassification, count: int, *, pretrained: b
     """Create a timm model with every site for dropout that it can have, at the recipe's image size where it matters."""
     config = timm.get_pretrained_cfg(name, allow_unregistered=True) if not name.startswith("hf-hub:") else None
     sized = {"img_size": recipe.image_size} if config is not None and config.fixed_input_size else {}
-    attempts: list[dict[str, Any]] = [{"drop_path_rate": _SITE_RATE, **sized}, sized, {"drop_path_rate": _SITE_RATE}, {}]
+    attempts: list[dict[str, Any]] = [
+        {"drop_path_rate": _SITE_RATE, **sized},
+        sized,
+        {"drop_path_rate": _SITE_RATE},
+        {},
+    ]
     for keywords in attempts:
         try:
             return timm.create_model(name, pretrained=pretrained, num_classes=count, **keywords)
@@ -172,9 +177,7 @@ class hub_or_cache:  # noqa: N801 - used as a context manager, reads as one
         self._constants.HF_HUB_OFFLINE = self._before
 
 
-def _from_folder(
-    folder: Path, recipe: ImageClassification, classes: Sequence[str]
-) -> tuple[nn.Module, str, str, bool]:
+def _from_folder(folder: Path, recipe: ImageClassification, classes: Sequence[str]) -> tuple[nn.Module, str, str, bool]:
     config_file = folder / "config.json"
     if not config_file.is_file():
         msg = f"model {shown(str(folder))}: no config.json there; give a folder that timm or Tunebook saved"
@@ -188,7 +191,7 @@ def _from_folder(
         msg = f"model {shown(str(folder))}: config.json names no architecture that timm has (got {shown(name)})"
         raise ModelError(msg)
     module = _create(name, recipe, len(classes), pretrained=False)
-    module.pretrained_cfg.update(config.get("pretrained_cfg", {}))
+    _config(module).update(config.get("pretrained_cfg", {}))
     if recipe.weights != "pretrained":
         return module, name, "random weights", False
     files = [folder / n for n in ("model.safetensors", "pytorch_model.bin") if (folder / n).is_file()]
@@ -219,7 +222,8 @@ def read_weights(file: Path) -> dict[str, Tensor]:
     try:
         loaded = torch.load(file, map_location="cpu", weights_only=True)
     except pickle.UnpicklingError:
-        msg = f"weights {shown(str(file))} holds pickled objects or is damaged, and is not opened; save it as .safetensors"
+        what = "holds pickled objects or is damaged, and is not opened"
+        msg = f"weights {shown(str(file))} {what}; save it as .safetensors"
         raise ModelError(msg) from None
     except (OSError, RuntimeError, EOFError, ValueError, KeyError) as error:
         reason = (str(error).splitlines() or [""])[0]
@@ -245,8 +249,13 @@ def _load_into(module: nn.Module, state: dict[str, Tensor], source: str) -> bool
     return not wrong
 
 
+def _config(module: nn.Module) -> dict[str, Any]:
+    """Return what timm knows of a model and its weights."""
+    return cast("dict[str, Any]", module.pretrained_cfg)
+
+
 def _classifier_names(module: nn.Module) -> tuple[str, ...]:
-    names = module.pretrained_cfg["classifier"]
+    names = _config(module)["classifier"]
     return (names,) if isinstance(names, str) else tuple(names)
 
 
@@ -257,7 +266,7 @@ def stage_groups(module: nn.Module) -> list[list[str]]:
     timm's ``group_matcher`` gives the order. Its last group may hold the final norm together with
     the classifier; here the head is the classifier alone, so that a frozen backbone is all the rest.
     """
-    grouped = group_parameters(module, module.group_matcher(coarse=True))
+    grouped = group_parameters(module, cast("Any", module).group_matcher(coarse=True))
     heads = tuple(f"{name}." for name in _classifier_names(module))
     head = [name for name, _ in module.named_parameters() if name.startswith(heads)]
     body = [[p for p in grouped[key] if p not in head] for key in sorted(grouped)]
@@ -283,7 +292,9 @@ def dropout_sites(module: nn.Module, stages: Stages) -> list[DropoutSite]:
     sites = find_sites(module, kind_of)
     deepest = max((_rate(module, s) for s in sites if s.kind == "depth"), default=0.0)
     return [
-        DropoutSite(s.module_name, s.attribute, s.kind, _rate(module, s) / deepest) if s.kind == "depth" and deepest else s
+        DropoutSite(s.module_name, s.attribute, s.kind, _rate(module, s) / deepest)
+        if s.kind == "depth" and deepest
+        else s
         for s in sites
     ]
 

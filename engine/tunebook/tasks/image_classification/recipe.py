@@ -24,11 +24,15 @@ class ImageClassification(Recipe):
     unfreeze: Unfreeze = field(
         [[2, -2], [4, -4]], "gradual unfreezing: [[epoch, freeze], ...], each evaluated on its own", "Model"
     )
-    inner_dropout: Fraction | None = field(None, "dropout inside the blocks; None keeps the model's own", "Regularisation")
+    inner_dropout: Fraction | None = field(
+        None, "dropout inside the blocks; None keeps the model's own", "Regularisation"
+    )
     stochastic_depth: Fraction | None = field(
         None, "chance to skip the last block in training, less for earlier ones", "Regularisation"
     )
-    mixup: float = field(0.0, "mixup's alpha: how far two pictures are blended; 0 does not", "Regularisation", ge=0.0, le=10.0)
+    mixup: float = field(
+        0.0, "mixup's alpha: how far two pictures are blended; 0 does not", "Regularisation", ge=0.0, le=10.0
+    )
 
     def dropout_rates(self) -> dict[str, float | None]:
         """Return the wanted rate for each kind of dropout site; ``None`` keeps the model's own."""
