@@ -7,10 +7,13 @@ import secrets
 import time
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+
+from tunebook.errors import StorageError
 from tunebook.storage import storage_error
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterator, Mapping
     from pathlib import Path
 
 
@@ -128,3 +131,61 @@ class EventLog:
             self._file.close()
         except OSError as error:
             raise storage_error(self.folder, error) from error
+
+
+def read_scalars(folder: Path) -> dict[str, np.ndarray]:
+    """
+    Read the scalars of all event files in a folder, whoever wrote them.
+
+    What a resumed run logged again replaces what came after its checkpoint. A record that is
+    cut off, as the last one of a killed run may be, ends its file without an error.
+
+    Returns
+    -------
+    dict
+        Tag to an array of shape (n, 2), float64: step and value, in the order of logging.
+
+    Raises
+    ------
+    StorageError
+        A file cannot be read.
+    """
+    from tensorboardX.proto.event_pb2 import SessionLog  # noqa: PLC0415
+
+    files = []
+    for path in folder.glob("events.out.tfevents.*"):
+        events = list(_events(path))
+        if events:
+            files.append((events[0].wall_time, path.name, events))
+    found: dict[str, list[tuple[float, float]]] = {}
+    for _, _, events in sorted(files, key=lambda entry: entry[:2]):
+        for event in events:
+            if event.HasField("session_log") and event.session_log.status == SessionLog.START:
+                found = {tag: [p for p in points if p[0] < event.step] for tag, points in found.items()}
+            for value in event.summary.value:
+                if value.HasField("simple_value"):
+                    found.setdefault(value.tag, []).append((event.step, value.simple_value))
+    return {tag: np.array(points, dtype=np.float64).reshape(-1, 2) for tag, points in found.items()}
+
+
+def _events(path: Path) -> Iterator[Any]:
+    from google.protobuf.message import DecodeError  # noqa: PLC0415
+    from tensorboardX.proto.event_pb2 import Event  # noqa: PLC0415
+
+    try:
+        raw = path.read_bytes()
+    except OSError as error:
+        msg = f"cannot read {path}: {error.strerror}"
+        raise StorageError(msg) from None
+    # A record is its length (8 bytes), a checksum (4), the message, and a checksum (4).
+    start = 0
+    while start + 12 <= len(raw):
+        length = int.from_bytes(raw[start : start + 8], "little")
+        end = start + 12 + length
+        if end + 4 > len(raw):
+            return
+        try:
+            yield Event.FromString(raw[start + 12 : end])
+        except DecodeError:
+            return
+        start = end + 4

@@ -1,0 +1,140 @@
+"""What is reached without tuning: the most frequent class, and the model as it is."""
+
+from __future__ import annotations
+
+import warnings
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pandas as pd
+
+from tunebook.metrics import measure
+from tunebook.predicting import extract_features, predict_scores
+
+if TYPE_CHECKING:
+    from tunebook.devices import Devices
+    from tunebook.examples import Examples
+    from tunebook.tasks.base import Model, Reader, Task
+
+#: Strengths of the probe's penalty that are tried on the validation set.
+_PENALTIES = (0.001, 0.01, 0.1, 1.0)
+#: The probe is fitted on at most this many examples; more change it little and take long.
+_MOST_EXAMPLES = 5_000
+
+SPLITS = ("validation", "test")
+
+
+@dataclass(frozen=True)
+class Baseline:
+    """
+    Baselines of one model on one set of examples.
+
+    Attributes
+    ----------
+    metrics
+        Name of a baseline to its metrics on ``validation`` and ``test``, see :func:`tunebook.metrics.measure`.
+    name
+        The one with the best macro-F1 on the validation set: what tuning has to beat.
+    rows, scores
+        Rows of validation and test, and that baseline's probabilities, shape (rows, classes).
+    """
+
+    metrics: dict[str, dict[str, Any]]
+    name: str
+    rows: np.ndarray
+    scores: np.ndarray
+
+    @property
+    def best(self) -> dict[str, Any]:
+        """Metrics of the best one."""
+        return self.metrics[self.name]
+
+    def table(self) -> pd.DataFrame:
+        """Return one row a baseline, with its metrics on both splits."""
+        return metrics_table(self.metrics)
+
+    def _repr_html_(self) -> str:
+        return str(self.table().to_html(float_format="{:.3f}".format))
+
+    def __repr__(self) -> str:
+        return self.table().to_string(float_format="{:.3f}".format)
+
+
+def metrics_table(metrics: dict[str, dict[str, Any]]) -> pd.DataFrame:
+    """Tabulate metrics by name and split: accuracy, macro-F1 and calibration error; NaN where a split lacks."""
+    rows = {
+        name: {
+            f"{split} {word}": splits[split][key] if split in splits else np.nan
+            for split in SPLITS
+            for key, word in (("accuracy", "accuracy"), ("macro_f1", "macro-F1"), ("ece", "calibration error"))
+        }
+        for name, splits in metrics.items()
+    }
+    return pd.DataFrame.from_dict(rows, orient="index")
+
+
+def measure_baselines(task: Task, model: Model, reader: Reader, examples: Examples, devices: Devices) -> Baseline:
+    """
+    Measure the most frequent class, a linear probe on the untuned model's features, and its head if it was loaded.
+
+    The probe is a logistic regression on standardised features; its penalty is chosen on the validation set.
+
+    Parameters
+    ----------
+    task, model, reader, examples, devices
+        What is measured on what, and where. The model is not changed.
+    """
+    truth = examples.targets()
+    rows = {split: examples.rows(split) for split in SPLITS}
+    scores: dict[str, dict[str, np.ndarray]] = {}
+    counts = examples.class_counts("train")
+    share = (counts / counts.sum()).astype(np.float32)
+    scores["majority class"] = {split: np.tile(share, (len(rows[split]), 1)) for split in SPLITS}
+    model.module.to(devices.device)
+    if model.head_is_trained:
+        scores["model as it starts"] = {
+            split: predict_scores(task, model.module, reader, rows[split], devices) for split in SPLITS
+        }
+    scores["linear probe"] = _probe(task, model, reader, examples, devices, rows)
+    metrics = {
+        name: {split: measure(scores[name][split], truth[rows[split]], examples.classes) for split in SPLITS}
+        for name in scores
+    }
+    best = max(metrics, key=lambda name: metrics[name]["validation"]["macro_f1"])
+    return Baseline(
+        metrics, best, np.concatenate([rows[s] for s in SPLITS]), np.concatenate([scores[best][s] for s in SPLITS])
+    )
+
+
+def _probe(
+    task: Task, model: Model, reader: Reader, examples: Examples, devices: Devices, rows: dict[str, np.ndarray]
+) -> dict[str, np.ndarray]:
+    from sklearn.exceptions import ConvergenceWarning  # noqa: PLC0415
+    from sklearn.linear_model import LogisticRegression  # noqa: PLC0415
+    from sklearn.pipeline import make_pipeline  # noqa: PLC0415
+    from sklearn.preprocessing import StandardScaler  # noqa: PLC0415
+
+    truth = examples.targets()
+    train = examples.rows("train")
+    if len(train) > _MOST_EXAMPLES:
+        rng = np.random.default_rng([len(train), 31])
+        # One of each class stays in, however rare it is.
+        first = train[np.unique(truth[train], return_index=True)[1]]
+        train = np.union1d(first, rng.choice(train, _MOST_EXAMPLES, replace=False))
+    features = {
+        split: extract_features(task, model.module, reader, part, devices).astype(np.float64)
+        for split, part in {"train": train, **rows}.items()
+    }
+    best: tuple[float, dict[str, np.ndarray]] = (-np.inf, {})
+    for penalty in _PENALTIES:
+        probe = make_pipeline(StandardScaler(), LogisticRegression(C=penalty, max_iter=1_000))
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", ConvergenceWarning)
+            probe.fit(features["train"], truth[train])
+        found = {split: probe.predict_proba(features[split]).astype(np.float32) for split in SPLITS}
+        likelihood = found["validation"][np.arange(len(rows["validation"])), truth[rows["validation"]]]
+        score = float(np.log(np.clip(likelihood, 1e-12, 1.0)).mean())
+        if score > best[0]:
+            best = (score, found)
+    return best[1]

@@ -1,0 +1,121 @@
+"""The model card: README.md of a run directory."""
+
+from __future__ import annotations
+
+import json
+import re
+from typing import TYPE_CHECKING, Any
+
+import pandas as pd
+
+from tunebook.reports import Report, score_sentence
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from tunebook.examples import Examples
+    from tunebook.recipe import Recipe
+    from tunebook.tasks.base import Model
+
+_MOST_ROWS = 60
+
+
+def escape(text: object) -> str:
+    """Make text from the data harmless in Markdown: one line, no markup, no HTML, no table cells."""
+    line = " ".join(str(text).split())
+    return re.sub(r"([\\`*_{}\[\]<>()#+!|~$])", r"\\\1", line).replace("\\<", "&lt;").replace("\\>", "&gt;")
+
+
+def table(frame: pd.DataFrame, head: str = "") -> str:
+    """Write a table as Markdown, numbers with three digits, undefined values as such, every name escaped."""
+    frame = frame.head(_MOST_ROWS)
+    names = [escape(" / ".join(map(str, k)) if isinstance(k, tuple) else k) for k in frame.index]
+    lines = [[head, *map(escape, frame.columns)], ["---"] * (len(frame.columns) + 1)]
+    lines += [[name, *map(_cell, row)] for name, row in zip(names, frame.itertuples(index=False), strict=True)]
+    return "\n".join(f"| {' | '.join(cells)} |" for cells in lines)
+
+
+def _cell(value: object) -> str:
+    if isinstance(value, float):
+        return "" if pd.isna(value) else f"{value:.3f}"
+    return escape(value)
+
+
+def write_card(
+    report: Report, recipe: Recipe, examples: Examples, model: Model, dropped: dict[str, int], exported: Sequence[str]
+) -> str:
+    """
+    Write a model card.
+
+    Parameters
+    ----------
+    report
+        Of the run, with metrics and predictions in place.
+    recipe, examples, model
+        What was trained on what.
+    dropped
+        Examples that the checks dropped, by kind of finding.
+    exported
+        A sentence on each file of ``model/``.
+
+    Returns
+    -------
+    str
+        Markdown.
+    """
+    metrics = report.metrics
+    counts = examples.counts()
+    groups = report.by_group()
+    notes = [f"- {escape(note)}" for note in examples.notes]
+    notes += [f"- Dropped by the checks: {number} ({escape(kind)})." for kind, number in dropped.items()]
+    defaults = type(recipe)().model_dump()
+    parameters = pd.DataFrame(
+        [(name, json.dumps(value, ensure_ascii=False, default=str), "" if value == defaults[name] else "changed")
+         for name, value in recipe.model_dump().items()],
+        columns=["parameter", "value", ""],
+    ).set_index("parameter")  # fmt: skip
+    parts = [
+        f"# {escape(report.run.name)}",
+        f"{escape(model.name)}, fine-tuned for {escape(recipe.task)} into {len(examples.classes)} classes with Tunebook. "
+        + score_sentence(metrics),
+        *(f"**{escape(v.name)}**: {escape(v.reason)} {escape(v.advice)}" for v in report.verdicts()),
+        "## Data",
+        f"{escape(examples.source)}: {len(examples)} examples.",
+        table(counts, "class"),
+        "\n".join(notes),
+        "## Model",
+        f"- Base: {escape(model.name)}, {escape(model.origin)}.\n- Stages: {escape(', '.join(model.stages.names))}.\n"
+        f"- Input: `{json.dumps(model.settings)}`\n" + "\n".join(f"- {line}" for line in exported),
+        "## Metrics",
+        "Stages are compared on the validation set, which also chose the epoch; the test set was used once, at the end.",
+        table(report.stages(), "model"),
+        table(report.classes_table(), "class"),
+        *(["### By group, test set", table(groups, "group")] if len(groups) else []),
+        "![curves](report/curves.png)",
+        "![confusion matrix](report/confusion.png)",
+        "## Limits",
+        _limits(metrics, examples, recipe),
+        "## Parameters",
+        table(parameters, "parameter"),
+        "## Versions",
+        ", ".join(f"{escape(k)} {escape(v)}" for k, v in report.run.recipe()["versions"].items()),
+    ]
+    return "\n\n".join(part for part in parts if part) + "\n"
+
+
+def _limits(metrics: dict[str, Any], examples: Examples, recipe: Recipe) -> str:
+    recall = {k: v for k, v in metrics["tuned"]["test"]["recall"].items() if v is not None}
+    worst = min(recall, key=lambda name: recall[name])
+    undefined = [k for k, v in metrics["tuned"]["test"]["recall"].items() if v is None]
+    lines = [
+        f"It knows only the {len(examples.classes)} classes above and gives one of them to anything it is shown.",
+        f"It is worst at {escape(worst)} (test recall {recall[worst]:.2f}).",
+        "Its figures hold for data like the test set, and for no other.",
+    ]
+    if undefined:
+        lines.append(f"Without a test example, so nothing is known of them: {escape(', '.join(undefined))}.")
+    if not examples.sensitive:
+        lines.append("No sensitive attribute was named (`sensitive`), so it was not compared between groups of people.")
+    if recipe.max_examples:
+        lines.append(f"It was trained on a sample of at most {recipe.max_examples} examples.")
+    return "\n".join(f"- {line}" for line in lines)

@@ -1,0 +1,162 @@
+"""Figures as they are kept in a notebook: PNG and text, readable untrusted, offline and without a kernel."""
+
+from __future__ import annotations
+
+import base64
+import io
+import warnings
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from tunebook.storage import replacing
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from pathlib import Path
+
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+    from PIL import Image
+
+#: Colours that people with any kind of colour vision tell apart (Okabe and Ito, 2008).
+TRAIN, VALIDATION, BEST, FAINT = "#0072B2", "#D55E00", "#009E73", "#999999"
+_DPI = 110
+
+
+class Picture:
+    """
+    A PNG with a text that says the same.
+
+    Parameters
+    ----------
+    png
+        The file's bytes.
+    text
+        For readers that show no pictures.
+    """
+
+    def __init__(self, png: bytes, text: str) -> None:
+        self.png = png
+        self.text = text
+
+    def __repr__(self) -> str:
+        return self.text
+
+    def _repr_mimebundle_(self, include: Any = None, exclude: Any = None) -> dict[str, str]:  # noqa: ANN401, ARG002
+        return {"image/png": base64.b64encode(self.png).decode("ascii"), "text/plain": self.text}
+
+    def save(self, path: Path) -> None:
+        """Write the PNG, whole or not at all."""
+        with replacing(path, durable=False) as temporary:
+            temporary.write_bytes(self.png)
+
+    @classmethod
+    def of(cls, figure: Figure, text: str) -> Picture:
+        """Draw a matplotlib figure."""
+        stream = io.BytesIO()
+        with warnings.catch_warnings():
+            # A label in a script that the font lacks shows boxes; the text beside the picture has it right.
+            warnings.filterwarnings("ignore", message=".*[Gg]lyph.*")
+            figure.savefig(stream, format="png", dpi=_DPI, facecolor="white")
+        return cls(stream.getvalue(), text)
+
+
+def new_figure(width: float, height: float) -> Figure:
+    """Return an empty figure, sizes in inches, that belongs to no window and no global state."""
+    from matplotlib.figure import Figure  # noqa: PLC0415
+
+    return Figure(figsize=(width, height), layout="constrained")
+
+
+def plain(text: object, limit: int = 0) -> str:
+    """Return a name from the data as one line, cut to ``limit`` characters if that is above 0."""
+    line = " ".join(str(text).split())
+    line = "".join(c if c.isprintable() else "\N{REPLACEMENT CHARACTER}" for c in line)
+    return line if not limit or len(line) <= limit else line[: limit - 1] + "…"
+
+
+def tidy(axes: Axes, title: str, xlabel: str = "", ylabel: str = "") -> None:
+    """Give axes their titles and take away what carries no information."""
+    axes.set_title(title, loc="left", fontsize=10, fontweight="bold", parse_math=False)
+    axes.set_xlabel(xlabel, fontsize=9)
+    axes.set_ylabel(ylabel, fontsize=9)
+    axes.tick_params(labelsize=8)
+    axes.spines[["top", "right"]].set_visible(False)
+    axes.grid(visible=True, axis="y", color="#e6e6e6", linewidth=0.8)
+    axes.set_axisbelow(True)
+
+
+def grid(images: Sequence[Image.Image], captions: Sequence[str], title: str, columns: int = 8) -> Picture:
+    """
+    Show small pictures in rows with a caption under each.
+
+    Parameters
+    ----------
+    images
+        Of any sizes.
+    captions
+        One for each; line ends are kept.
+    title
+        Heading.
+    columns
+        Pictures in a row.
+    """
+    if not images:
+        return Picture.of(new_figure(4, 0.4), f"{title}: nothing to show")
+    columns = min(columns, max(len(images), 4))
+    rows = -(-len(images) // columns)
+    lines = max(caption.count("\n") + 1 for caption in captions)
+    figure = new_figure(1.22 * columns, (1.22 + 0.15 * lines) * rows + 0.3)
+    figure.suptitle(title, x=0.01, ha="left", fontsize=10, fontweight="bold", parse_math=False)
+    axes = figure.subplots(rows, columns, squeeze=False).ravel()
+    for axis in axes:
+        axis.set_axis_off()
+    for axis, image, caption in zip(axes, images, captions, strict=False):
+        axis.imshow(image)
+        shown = "\n".join(plain(line, 19) for line in caption.split("\n"))
+        axis.set_title(shown, fontsize=7, y=-0.04, va="top", parse_math=False)
+    words = "; ".join(plain(caption.replace("\n", ", ")) for caption in captions)
+    return Picture.of(figure, f"{title}: {words}")
+
+
+def matrix(counts: np.ndarray, names: Sequence[str], title: str) -> Picture:
+    """
+    Show a confusion matrix: rows are the truth, columns what the model says.
+
+    Parameters
+    ----------
+    counts
+        Shape (classes, classes).
+    names
+        Class names in that order.
+    title
+        Heading.
+    """
+    count = len(names)
+    side = min(9.0, 2.2 + 0.38 * count)
+    figure = new_figure(side + 0.6, side)
+    axes = figure.subplots()
+    share = counts / counts.sum(axis=1, keepdims=True).clip(min=1)
+    image = axes.imshow(share, cmap="Blues", vmin=0.0, vmax=1.0)
+    tidy(axes, title, "predicted", "truth")
+    axes.grid(visible=False)
+    every = max(1, count // 40)
+    ticks = range(0, count, every)
+    labels = [plain(names[k], 18) for k in ticks]
+    axes.set_xticks(ticks, labels, rotation=60, ha="right", rotation_mode="anchor", parse_math=False)
+    axes.set_yticks(ticks, labels, parse_math=False)
+    if count <= 20:  # noqa: PLR2004 - more figures than this cannot be read
+        for row in range(count):
+            for column in range(count):
+                if counts[row, column]:
+                    dark = share[row, column] > 0.55  # noqa: PLR2004
+                    colour = "white" if dark else "#333333"
+                    axes.text(column, row, int(counts[row, column]), ha="center", va="center", fontsize=7, color=colour)
+    bar = figure.colorbar(image, ax=axes, shrink=0.7)
+    bar.set_label("share of the true class", fontsize=8)
+    bar.ax.tick_params(labelsize=7)
+    wrong = counts - np.diag(np.diag(counts))
+    worst = [divmod(int(k), count) for k in wrong.ravel().argsort()[::-1][:3] if wrong.ravel()[k]]
+    words = ", ".join(f"{plain(names[t])} taken for {plain(names[p])} ({int(counts[t, p])})" for t, p in worst)
+    return Picture.of(figure, f"{title}: most frequent mistakes: {words or 'none'}")

@@ -1,0 +1,228 @@
+"""What a run tells: tables and figures made from its directory alone."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pandas as pd
+
+from tunebook import fairness, figures
+from tunebook.baseline import SPLITS, metrics_table
+from tunebook.events import read_scalars
+from tunebook.figures import Picture, plain
+from tunebook.metrics import reliability
+from tunebook.storage import read_json
+from tunebook.verdict import Verdict
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from tunebook.examples import Examples
+    from tunebook.runs import Run
+
+
+class Report:
+    """
+    Views of a finished run.
+
+    Parameters
+    ----------
+    run
+        The run.
+
+    Raises
+    ------
+    StorageError
+        The run has no metrics yet: it is not finished.
+    """
+
+    def __init__(self, run: Run) -> None:
+        self.run = run
+        self.metrics: dict[str, Any] = read_json(run.path / "metrics.json")
+        self.classes: list[str] = self.metrics["classes"]
+        self._predictions: pd.DataFrame | None = None
+
+    @property
+    def predictions(self) -> pd.DataFrame:
+        """Rows of ``predictions.parquet``: an example and a model each."""
+        if self._predictions is None:
+            self._predictions = pd.read_parquet(self.run.path / "predictions.parquet")
+        return self._predictions
+
+    def stages(self) -> pd.DataFrame:
+        """
+        Return one table: baselines, the best epoch of each stage of unfreezing, and the model that was kept.
+
+        Stages are compared on the validation set only: the test set is looked at once.
+        """
+        rows: dict[str, dict[str, Any]] = {f"baseline: {k}": v for k, v in self.metrics["baselines"].items()}
+        for number, stage in enumerate(self.metrics["stages"], start=1):
+            name = f"stage {number}: {stage['trains']}, epoch {stage['epoch']}"
+            rows[name] = {"validation": stage["validation"]}
+        tuned = self.metrics["tuned"]
+        rows[f"final: epoch {tuned['epoch']}"] = {split: tuned[split] for split in SPLITS}
+        return metrics_table(rows)
+
+    def classes_table(self) -> pd.DataFrame:
+        """Return one row a class: examples and recall on validation and test, before and after tuning; NaN is undefined."""
+        base = self.metrics["baselines"][self.metrics["baseline"]] if self.metrics["baseline"] else {}
+        table = pd.DataFrame(index=pd.Index(self.classes, name="class"))
+        table["train examples"] = [self.metrics["train_counts"][c] for c in self.classes]
+        for split in SPLITS:
+            counts = np.array(self.metrics["tuned"][split]["confusion"]).sum(axis=1)
+            table[f"{split} examples"] = counts
+            for name, metrics in (("baseline", base.get(split)), ("tuned", self.metrics["tuned"][split])):
+                if metrics is not None:
+                    values = [metrics["recall"][c] for c in self.classes]
+                    table[f"{split} recall, {name}"] = pd.Series(values, index=table.index, dtype=float)
+        return table
+
+    def curves(self) -> Picture:
+        """Draw loss, score and learning rate over the steps, from the event log, with stages and best epoch marked."""
+        scalars = read_scalars(self.run.path)
+        figure = figures.new_figure(10.0, 3.3)
+        loss, score, rate = figure.subplots(1, 3, width_ratios=[1.2, 1.2, 0.8])
+        step = _line(scalars, "train/loss")
+        loss.plot(step[:, 0], step[:, 1], color=figures.TRAIN, alpha=0.25, linewidth=0.8, label="train, each step")
+        monitor = self.metrics["monitor"] if self.metrics["monitor"] != "loss" else "accuracy"
+        for axes, name in ((loss, "loss"), (score, monitor)):
+            for split, colour in (("train", figures.TRAIN), ("validation", figures.VALIDATION)):
+                points = _line(scalars, f"{name}/{split}")
+                axes.plot(points[:, 0], points[:, 1], color=colour, marker="o", markersize=3.5, label=split)
+        base = self.metrics["baselines"].get(self.metrics["baseline"])
+        if base is not None:
+            score.axhline(base["validation"][monitor], color=figures.FAINT, linestyle="--", linewidth=1, label="baseline")
+        rates = {tag: points for tag, points in scalars.items() if tag.startswith("lr/")}
+        for tag, points in rates.items():
+            rate.plot(points[:, 0], points[:, 1], linewidth=1, label=plain(tag.removeprefix("lr/"), 14))
+        figures.tidy(loss, "Loss", "step")
+        figures.tidy(score, {"macro_f1": "Macro-F1", "accuracy": "Accuracy"}[monitor], "step")
+        figures.tidy(rate, "Learning rate", "step")
+        rate.ticklabel_format(axis="y", style="sci", scilimits=(0, 0))
+        rate.yaxis.get_offset_text().set_fontsize(7)
+        # The first steps of a new head can be ten times the rest and would flatten everything else.
+        if len(step):
+            loss.set_ylim(0.0, 1.15 * float(np.quantile(step[:, 1], 0.98)))
+        for axes in (loss, score):
+            self._mark(axes)
+            axes.legend(fontsize=7, frameon=False)
+        if 1 < len(rates) <= 8:  # noqa: PLR2004
+            rate.legend(fontsize=6, frameon=False)
+        history = self.metrics["history"]
+        words = "; ".join(
+            f"epoch {row['epoch']} ({row['trains']}): train loss {row['train']['loss']:.3f}, "
+            f"validation loss {row['validation']['loss']:.3f}, validation {monitor} {row['validation'][monitor]:.3f}"
+            for row in history[-12:]
+        )
+        return Picture.of(figure, f"Curves: {words}; best is epoch {self.metrics['tuned']['epoch']}")
+
+    def _mark(self, axes: Any) -> None:  # noqa: ANN401
+        history = self.metrics["history"]
+        before = None
+        start = 0
+        for row in history:
+            if before is not None and row["trains"] != before:
+                axes.axvline(start, color=figures.FAINT, linestyle=":", linewidth=1)
+                label = plain(row["trains"], 22)
+                axes.annotate(
+                    label, (start, 0.02), xycoords=("data", "axes fraction"), rotation=90, fontsize=6,
+                    color="#666666", ha="right", va="bottom", parse_math=False,
+                )  # fmt: skip
+            before, start = row["trains"], row["step"]
+        best = history[self.metrics["tuned"]["epoch"] - 1]["step"]
+        axes.axvline(best, color=figures.BEST, linewidth=1.2, alpha=0.7, label="best epoch")
+
+    def verdicts(self) -> list[Verdict]:
+        """Return what the curves say, the main verdict first."""
+        return [Verdict(**entry) for entry in self.metrics["verdicts"]]
+
+    def confusion(self, split: str = "test") -> Picture:
+        """Draw the tuned model's confusion matrix."""
+        counts = np.array(self.metrics["tuned"][split]["confusion"])
+        return figures.matrix(counts, self.classes, f"Confusion, {split} set")
+
+    def calibration(self, split: str = "test") -> Picture:
+        """Draw accuracy against confidence, for the baseline and the tuned model."""
+        figure = figures.new_figure(4.0, 3.6)
+        axes = figure.subplots()
+        axes.plot([0, 1], [0, 1], color=figures.FAINT, linestyle="--", linewidth=1)
+        words = []
+        for name, colour in (("baseline", figures.FAINT), ("tuned", figures.TRAIN)):
+            rows = self.predictions[(self.predictions["split"] == split) & (self.predictions["model"] == name)]
+            if not len(rows):
+                continue
+            truth = pd.Categorical(rows["truth"], categories=self.classes).codes
+            points = reliability(np.stack(rows["scores"].to_list()), np.asarray(truth))
+            gap = float((np.abs(points[:, 0] - points[:, 1]) * points[:, 2]).sum())
+            axes.plot(points[:, 0], points[:, 1], color=colour, marker="o", markersize=4, label=f"{name}: ECE {gap:.3f}")
+            words.append(f"{name} {gap:.3f}")
+        figures.tidy(axes, f"Calibration, {split} set", "confidence", "accuracy")
+        axes.set_xlim(0, 1)
+        axes.set_ylim(0, 1)
+        axes.legend(fontsize=8, frameon=False)
+        return Picture.of(figure, f"Calibration, {split} set: expected calibration error: {', '.join(words)}")
+
+    def mistakes(self, examples: Examples, count: int = 16, split: str = "test") -> Picture:
+        """Show the tuned model's most confident mistakes."""
+        from tunebook.tasks import get_task  # noqa: PLC0415
+
+        rows = self.predictions
+        rows = rows[(rows["split"] == split) & (rows["model"] == "tuned") & (rows["truth"] != rows["prediction"])]
+        rows = rows.sort_values(["confidence", "id"], ascending=[False, True], kind="stable").head(count)
+        place = {name: k for k, name in enumerate(examples.frame["id"])}
+        known = rows[rows["id"].isin(place)]
+        captions = [
+            f"{r.prediction} {r.confidence:.0%}\nis {r.truth}" for r in known.itertuples()
+        ]
+        title = f"Most confident mistakes, {split} set"
+        return get_task(self.run.state().task).gallery(examples, [place[i] for i in known["id"]], captions, title)
+
+    def by_group(self, split: str = "test") -> pd.DataFrame:
+        """Return accuracy by group before and after tuning; see :func:`tunebook.fairness.by_group`."""
+        return fairness.by_group(self.predictions, split=split)
+
+    def files(self) -> pd.DataFrame:
+        """Return the files of the run directory that a user wants, with their size in kB and what they are."""
+        known = {
+            "README.md": "model card",
+            "model": "the tuned model, for the model library, and ONNX",
+            "predictions.parquet": "every validation and test prediction, before and after tuning",
+            "metrics.json": "all metrics",
+            "recipe.json": "parameters, versions and fingerprints",
+            "report": "figures",
+            "checkpoints": "best epoch, and where a resumed run goes on",
+        }
+        rows = []
+        for name, what in known.items():
+            path = self.run.path / name
+            parts = [path] if path.is_file() else [p for p in path.rglob("*") if p.is_file()]
+            if parts:
+                rows.append((name, round(sum(p.stat().st_size for p in parts) / 1e3), what))
+        return pd.DataFrame(rows, columns=["file", "kB", "what it is"]).set_index("file")
+
+
+def _line(scalars: dict[str, np.ndarray], tag: str) -> np.ndarray:
+    return scalars.get(tag, np.empty((0, 2)))
+
+
+def score_sentence(metrics: dict[str, Any]) -> str:
+    """Say in one sentence what tuning gained on the test set, with the error that the set's size leaves."""
+    from tunebook.metrics import standard_error  # noqa: PLC0415
+
+    tuned = metrics["tuned"]["test"]
+    error = 1.96 * standard_error(tuned["accuracy"], tuned["n"])
+    base = metrics["baselines"].get(metrics["baseline"])
+    before = f"from {base['test']['accuracy']:.3f} ({metrics['baseline']}) " if base else ""
+    return (
+        f"Test accuracy went {before}to {tuned['accuracy']:.3f} (± {error:.3f}, {tuned['n']} examples), "
+        f"macro-F1 to {tuned['macro_f1']:.3f}."
+    )
+
+
+def most_confused(counts: np.ndarray, classes: Sequence[str], most: int = 3) -> list[tuple[str, str, int]]:
+    """Return the pairs of classes, truth and prediction, that are taken for each other most often."""
+    wrong = counts - np.diag(np.diag(counts))
+    order = wrong.ravel().argsort(kind="stable")[::-1][:most]
+    pairs = [divmod(int(k), len(classes)) for k in order]
+    return [(classes[t], classes[p], int(wrong[t, p])) for t, p in pairs if wrong[t, p]]

@@ -1,0 +1,77 @@
+"""Pictures of a Hugging Face dataset as a table."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pandas as pd
+from platformdirs import user_cache_dir
+
+from tunebook.errors import DataError, did_you_mean, shown
+from tunebook.storage import replacing
+from tunebook.tasks.image_classification.demo import CACHE_VARIABLE
+
+if TYPE_CHECKING:
+    from tunebook.tasks.image_classification.recipe import ImageClassification
+
+
+def to_table(name: str, data: Any, recipe: ImageClassification) -> pd.DataFrame:  # noqa: ANN401
+    """
+    Write the pictures of a dataset to the cache folder once, and list them.
+
+    Parameters
+    ----------
+    name
+        Id of the dataset.
+    data
+        What ``datasets.load_dataset`` gave: a mapping of split to dataset.
+    recipe
+        Its ``path`` names the column of pictures, ``label`` that of classes.
+
+    Returns
+    -------
+    pandas.DataFrame
+        ``id``, the column ``recipe.path`` with file names, ``split``, and all other columns.
+
+    Raises
+    ------
+    DataError
+        There is no column of pictures.
+    """
+    from datasets import Image  # noqa: PLC0415
+
+    cache = Path(os.environ.get(CACHE_VARIABLE) or user_cache_dir("tunebook")) / "hub"
+    folder = cache / hashlib.sha256(name.encode()).hexdigest()[:16]
+    tables = []
+    for split, part in data.items():
+        images = [c for c, kind in part.features.items() if isinstance(kind, Image)]
+        column = recipe.path if recipe.path in part.features else (images[0] if images else "")
+        if not column or column not in images:
+            have = ", ".join(part.features)
+            hint = did_you_mean(recipe.path, part.features)
+            msg = f"data {shown(name)}: no column of pictures{hint}; it has {have}; set path to the column's name"
+            raise DataError(msg)
+        table = pd.DataFrame({c: part[c] for c in part.features if c not in images})
+        for label, kind in part.features.items():
+            if hasattr(kind, "int2str"):
+                table[label] = [None if v is None or v < 0 else kind.int2str(int(v)) for v in table[label]]
+        raw = part.cast_column(column, Image(decode=False))[column]
+        table[recipe.path] = [_keep(entry, folder) for entry in raw]
+        table["id"] = [f"{split}-{k}" for k in range(len(table))]
+        table["split"] = split
+        tables.append(table)
+    return pd.concat(tables, ignore_index=True)
+
+
+def _keep(entry: dict[str, Any], folder: Path) -> str:
+    """Return the path of a picture; its bytes go to a file named by their hash."""
+    if entry.get("bytes") is None:
+        return str(entry.get("path") or "")
+    path = folder / f"{hashlib.sha256(entry['bytes']).hexdigest()[:32]}.img"
+    if not path.exists():
+        with replacing(path, durable=False) as temporary:
+            temporary.write_bytes(entry["bytes"])
+    return str(path)
