@@ -2,11 +2,7 @@
 
 from __future__ import annotations
 
-import asyncio
-import errno
-import keyword
 import logging
-import math
 import os
 import re
 import signal
@@ -19,37 +15,41 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import nbformat
-from jupyter_client.kernelspec import NATIVE_KERNEL_NAME, KernelSpecManager, NoSuchKernel
+from jupyter_client.kernelspec import NATIVE_KERNEL_NAME, KernelSpec, KernelSpecManager, NoSuchKernel
 from jupyter_client.manager import AsyncKernelManager
 from nbclient.exceptions import DeadKernelError
 from papermill import execute_notebook
 from papermill.clientwrap import PapermillNotebookClient
-from papermill.engines import NBClientEngine, papermill_engines
+from papermill.engines import Engine, papermill_engines
 from papermill.exceptions import PapermillExecutionError
 
-from tunebook import errors, tasks
-from tunebook.errors import NotebookError, RecipeError, StorageError, TunebookError, did_you_mean, shown
-from tunebook.recipe import readings
+from tunebook import errors
+from tunebook.errors import NotebookError, RecipeError, StorageError, TunebookError, shown
+from tunebook.parameters import settle_parameters
+from tunebook.progress import safe
 from tunebook.runs import Run, State
-from tunebook.storage import read_json, replacing, storage_error, write_json, write_text
-from tunebook.templates import SUFFIX, load_notebook, parameters_of, source_of, task_of
+from tunebook.storage import read_json, write_json, write_text
+from tunebook.templates import SUFFIX, load_notebook, source_of, task_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
+    from subprocess import Popen
     from types import FrameType
 
     from papermill.engines import NotebookExecutionManager
 
 #: Longest time in seconds to wait for a kernel; a small shared machine may need a minute.
 START_TIMEOUT = 180
-#: Seconds between two saves of the unfinished notebook within one long cell.
-AUTOSAVE = 30.0
+#: Seconds that an interrupted kernel has to write its checkpoint before it is killed; batch systems
+#: commonly allow 30 between their first signal and the last.
+GRACE = 20.0
 
 _ENGINE = "tunebook"
 _SOURCE = "source.ipynb"
-_PARAMETERS = "parameters.json"
 _JOB = "job.json"
 _PART = ".notebook.ipynb.part"
+_ANSI = re.compile(r"\x1b\[[0-9;?]*[ -/]*[@-~]")
+_OURS = {name for name, kind in vars(errors).items() if isinstance(kind, type) and issubclass(kind, TunebookError)}
 
 _log = logging.getLogger("tunebook.batch")
 # Without a handler Python prints warnings of these loggers on stderr; what matters is raised.
@@ -100,49 +100,7 @@ class BatchResult:
         return self.run.state()
 
 
-def settle_parameters(notebook: Mapping[str, Any], parameters: Mapping[str, Any]) -> dict[str, Any]:
-    """
-    Check parameters for a notebook and give them the types that it takes.
-
-    papermill writes a parameter's *name* into code as it is and warns about unknown ones, so
-    nothing gets there that is not known to be a parameter.
-
-    Parameters
-    ----------
-    notebook
-        The notebook. When its metadata names a task, the task's recipe decides; otherwise its
-        cell tagged ``parameters`` does.
-    parameters
-        Names and values, from Python, YAML or as text from a command line.
-
-    Returns
-    -------
-    dict
-        The same names with values that JSON can hold.
-
-    Raises
-    ------
-    RecipeError
-        A name is unknown or a value is not allowed.
-    NotebookError
-        The notebook takes no parameters.
-    """
-    task = task_of(notebook)
-    if task:
-        recipe = tasks.recipe_class(task)
-        recipe.check_names([_text_name(name) for name in parameters])
-        values = {name: recipe.settle(name, value) for name, value in parameters.items()}
-        recipe(**values)
-        return {name: _plain(name, value) for name, value in values.items()}
-    defaults = parameters_of(notebook) if parameters else {}
-    settled: dict[str, Any] = {}
-    for name, value in parameters.items():
-        _check_name(_text_name(name), defaults)
-        settled[name] = _plain(name, _like(defaults[name], value))
-    return settled
-
-
-def execute(
+def execute(  # noqa: PLR0913  # a front door: all but two are named, and optional
     notebook: Path,
     parameters: Mapping[str, Any] | None = None,
     *,
@@ -161,7 +119,7 @@ def execute(
     notebook
         The notebook.
     parameters
-        Names and values; see :func:`settle_parameters`.
+        Names and values; see :func:`tunebook.parameters.settle_parameters`.
     output
         Where the finished notebook goes; ``notebook.ipynb`` in the run directory when not given.
     runs_dir
@@ -185,7 +143,7 @@ def execute(
     ExecutionError
         A cell failed, the kernel died, or the user stopped it; what was finished is kept.
     """
-    source = load_notebook(notebook)
+    source = _valid(notebook)
     task = task_of(source)
     given = dict(parameters or {})
     if given.get("resume"):
@@ -195,25 +153,21 @@ def execute(
         given.setdefault("runs_dir", runs_dir)
     values = settle_parameters(source, given)
     kernel = _kernel_of(source)
-    folder = Path.cwd()
     if output is not None:
         _check_output(output, notebook)
 
-    root = values.get("runs_dir") if task else runs_dir
-    root = root or "runs"
+    root = (values.get("runs_dir") if task else runs_dir) or "runs"
     stem = re.sub(r"[^\w.-]+", "-", notebook.stem).lstrip(".") or "notebook"
+    # A notebook without a task still needs a word for its directory's name.
     run = Run.create(root, str(values.get("run", "")) if task else "", task or stem)
+    Run(run.path).update(task=task)
     if task:
         values |= {"run": run.name, "runs_dir": root}
-    else:
-        run.update(task="")
     write_text(run.path / _SOURCE, notebook.read_text(encoding="utf-8"))
-    write_json(run.path / _PARAMETERS, values)
-    job = {"notebook": str(notebook), "output": str(output.absolute()) if output else None, "folder": str(folder)}
+    place = str(output.absolute()) if output else None
+    job = {"notebook": str(notebook.absolute()), "output": place, "folder": str(Path.cwd()), "parameters": values}
     write_json(run.path / _JOB, job)
-
-    execution = _Execution(run, notebook, task, output, folder, kernel, on_cell)
-    return _carry_out(execution, values, on_start)
+    return _Execution(run.path, source, kernel, job, on_cell).carry_out(values, on_start)
 
 
 def resume(
@@ -254,134 +208,335 @@ def resume(
     if state.state == "running":
         msg = f"run {run.name} is running, process {state.pid} on {state.host}; wait for it, or stop it first"
         raise NotebookError(msg)
-    if not all((run.path / name).is_file() for name in (_SOURCE, _PARAMETERS, _JOB)):
+    path = run.path.absolute()
+    if not all((path / name).is_file() for name in (_SOURCE, _JOB)):
         msg = f"run {run.name} was not started by `tunebook run`; open its notebook and set resume={str(run.path)!r}"
         raise NotebookError(msg)
-    source = load_notebook(run.path / _SOURCE)
-    task = task_of(source)
-    if not task:
+    source = _valid(path / _SOURCE)
+    if not task_of(source):
         msg = f"run {run.name} has no checkpoints, since its notebook names no task; run the notebook again"
         raise NotebookError(msg)
-    job = read_json(run.path / _JOB)
-    notebook = Path(job["notebook"])
-    folder = Path(job["folder"]) if Path(job["folder"]).is_dir() else Path.cwd()
-    if output is None and job["output"]:
-        output = Path(job["output"])
+    job = _read_job(path / _JOB)
     if output is not None:
-        _check_output(output, notebook)
-    path = run.path.absolute()
-    values = read_json(run.path / _PARAMETERS)
-    values |= {"run": run.name, "runs_dir": str(path.parent), "resume": str(path)}
+        job["output"] = str(output.absolute())
+    if job["output"]:
+        _check_output(Path(job["output"]), Path(job["notebook"]))
+    # The directory may have been moved since.
+    values = job["parameters"] | {"run": path.name, "runs_dir": str(path.parent), "resume": str(path)}
     values = settle_parameters(source, values)
-
-    execution = _Execution(run, notebook, task, output, folder, _kernel_of(source), on_cell)
-    result = _carry_out(execution, values, on_start)
+    execution = _Execution(path, source, _kernel_of(source), job, on_cell)
+    result = execution.carry_out(values, on_start)
     for ending in ("failed", "stopped"):  # the whole notebook says all that the unfinished one said
         execution.kept_name(ending).unlink(missing_ok=True)
     return result
 
 
-class _Stop(Exception):
+class _Stop(Exception):  # noqa: N818
     """The user wants no further cell."""
 
 
+class _Engine(Engine):  # type: ignore[misc]
+    """The papermill engine that lets an :class:`_Execution` drive its cells."""
+
+    @classmethod
+    def execute_managed_notebook(cls, nb_man: NotebookExecutionManager, kernel_name: str, **kwargs: Any) -> None:  # noqa: ANN401
+        kwargs["execution"].drive(nb_man, kernel_name)
+
+
+class _OwnPython(KernelSpecManager):
+    """Gives the native kernel the Python that runs Tunebook, whatever a kernelspec in the user's home says."""
+
+    def get_kernel_spec(self, kernel_name: str) -> KernelSpec:
+        if kernel_name != NATIVE_KERNEL_NAME:
+            return super().get_kernel_spec(kernel_name)
+        from ipykernel.kernelspec import RESOURCES, get_kernel_dict  # noqa: PLC0415
+
+        return KernelSpec(resource_dir=RESOURCES, **get_kernel_dict())
+
+
+def _kernel_manager(kernel: str) -> AsyncKernelManager:
+    manager = AsyncKernelManager(kernel_name=kernel, kernel_spec_manager=_OwnPython())
+    # Others on a shared machine could listen to a kernel's plain TCP; new ones warn of it on our stderr.
+    if manager.has_trait("transport_encryption"):
+        manager.transport_encryption = "auto"
+    return manager
+
+
 class _Execution:
-    """One notebook being run: the papermill engine calls back here."""
+    """One notebook being run, from the start of its kernel to its end, good or bad."""
 
     def __init__(
         self,
-        run: Run,
-        notebook: Path,
-        task: str,
-        output: Path | None,
-        folder: Path,
+        path: Path,
+        source: Mapping[str, Any],
         kernel: str,
+        job: Mapping[str, Any],
         on_cell: Callable[[int, int, str], None] | None,
     ) -> None:
-        self.run = run
-        self.notebook = notebook
-        self.task = task
-        self.output = output if output is not None else run.path / f"notebook{SUFFIX}"
-        self.folder = folder
-        self.kernel = kernel
-        self.signal = 0
+        self.path = path
+        self.job = job
+        self.output = Path(job["output"]) if job["output"] else path / f"notebook{SUFFIX}"
+        self._task = task_of(source)
+        self._language = source["metadata"].get("language_info", {}).get("name") or "python"
+        self._kernel = kernel
         self._on_cell = on_cell
-        self._part = run.path / _PART
-        self._client: PapermillNotebookClient | None = None
-        self._loop: asyncio.AbstractEventLoop | None = None
-        self._interrupting: asyncio.Task[None] | None = None
-        self._nb: nbformat.NotebookNode | None = None
+        self._manager: AsyncKernelManager | None = None
+        self._process: Popen[bytes] | None = None
+        self._notebook: nbformat.NotebookNode | None = None
         self._titles: list[str] = []
         self._at = 0
-        self._saved = 0.0
-        self._unwritable: OSError | None = None
-
-    @property
-    def title(self) -> str:
-        """Heading above the cell that runs, or ran last."""
-        return self._titles[self._at] if self._at < len(self._titles) else ""
+        self._signal = 0
+        self._killer: threading.Timer | None = None
 
     def kept_name(self, ending: str) -> Path:
         """Name under which an unfinished notebook is kept: never the one of the finished."""
         return self.output.with_name(f"{self.output.stem}.{ending}{SUFFIX}")
 
-    def papermill(self, values: dict[str, Any]) -> None:
-        """Run all cells."""
-        metadata = load_notebook(self.run.path / _SOURCE).get("metadata", {})
-        language = metadata.get("language_info", {}).get("name") or metadata.get("kernelspec", {}).get("language")
-        papermill_engines.register(_ENGINE, _Engine)
-        execute_notebook(
-            # papermill reads braces in a path as places for parameters.
-            str((self.run.path / _SOURCE).absolute()).replace("{", "{{").replace("}", "}}"),
-            None,
-            values,
-            engine_name=_ENGINE,
-            kernel_name=self.kernel,
-            language=language or "python",
-            progress_bar=False,
-            start_timeout=START_TIMEOUT,
-            execution=self,
-        )
+    def carry_out(self, values: dict[str, Any], on_start: Callable[[Run], None] | None) -> BatchResult:
+        """Run all cells, and leave the notebook and the run's state as the outcome demands."""
+        # The kernel's process writes the state too, so nothing is kept here between two changes of it.
+        Run(self.path).update(state="queued", phase="starting the kernel", message="", finished=0.0)
+        if on_start is not None:
+            on_start(Run(self.path))
+        failure: Exception | None = None
+        with self._listening():
+            try:
+                self._papermill(values)
+            except Exception as error:  # noqa: BLE001  # papermill, nbclient, jupyter_client, zmq: each has its own
+                failure = error
+        if failure is not None or self._signal:
+            raise self._unfinished(failure) from None
+        self._finish()
+        state = Run(self.path).state().state
+        # A task's run says by itself how its training ended; one that never trained cannot.
+        if state in {"queued", "running", "died"}:
+            Run(self.path).update(state="finished", phase="done", message="", finished=time.time())
+        return BatchResult(self.output, Run(self.path))
 
-    def engine(self, manager: NotebookExecutionManager, kernel: str, start_timeout: int) -> None:
+    def drive(self, manager: NotebookExecutionManager, kernel: str) -> None:
         """Run the cells of papermill's notebook in a kernel; called by the engine."""
-        self._nb = manager.nb
+        self._notebook = manager.nb
         self._titles = _titles(manager.nb.cells)
-        manager.save = manager.autosave_cell = lambda **_: None
+        manager.nb.metadata.papermill.update(input_path=self.job["notebook"], output_path=str(self.output))
+
+        def save(**_: object) -> None:
+            # papermill's own way is not atomic. A disk that is full for a moment must not end the
+            # training: the finished notebook is written, and its failure told, at the end.
+            with suppress(StorageError):
+                write_text(self.path / _PART, _text(manager.nb), durable=False)
+            manager.last_save_time = manager.now()
+
+        manager.save = save
+        folder = Path(self.job["folder"])
         client = PapermillNotebookClient(
             manager,
             kernel_name=kernel,
-            startup_timeout=start_timeout,
+            startup_timeout=START_TIMEOUT,
             timeout=None,
             log=_log,
-            resources={"metadata": {"path": str(self.folder)}},
+            resources={"metadata": {"path": str(folder if folder.is_dir() else Path.cwd())}},
             on_cell_start=self._cell_starts,
-            on_cell_executed=self._cell_executed,
         )
-        client.km = _kernel_manager(kernel)
-        self._client = client
+        client.km = self._manager = _kernel_manager(kernel)
         try:
             client.execute()
         except BaseException:
             # papermill would mark the cell in which the kernel died, and all after it, as completed.
-            if self._titles:
+            if manager.nb.cells:
                 manager.cell_exception(manager.nb.cells[self._at], cell_index=self._at)
             raise
 
-    async def _cell_starts(self, cell: nbformat.NotebookNode, cell_index: int) -> None:  # noqa: ARG002
-        self._loop = asyncio.get_running_loop()
-        if self.signal:
+    def _papermill(self, values: dict[str, Any]) -> None:
+        papermill_engines.register(_ENGINE, _Engine)
+        # papermill reads braces in a path as places for parameters.
+        path = str((self.path / _SOURCE).absolute()).replace("{", "{{").replace("}", "}}")
+        options = {"engine_name": _ENGINE, "kernel_name": self._kernel, "language": self._language}
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # of nbformat, about cells without ids
+            execute_notebook(path, None, values, progress_bar=False, execution=self, **options)
+
+    def _cell_starts(self, cell_index: int, **_: object) -> None:
+        if self._signal:
             raise _Stop
+        self._find_process()
         self._at = cell_index
-        self._save_part()
         if self._on_cell is not None:
-            self._on_cell(cell_index, len(self._titles), self.title)
+            self._on_cell(cell_index, len(self._titles), self._titles[cell_index])
 
-    async def _cell_executed(self, **_: object) -> None:
-        self._save_part()
+    def _find_process(self) -> None:
+        process = getattr(getattr(self._manager, "provisioner", None), "process", None)
+        self._process = process or self._process  # the provisioner forgets a kernel that has ended
 
-    def _save_part(self) -> None:
-        assert self._nb is not None  # noqa: S101
-        with replacing(self._part, durable=False) as temporary:
-            temporary.write_text(nbformat.writes(self._nb), encoding="utf-8")
+    @contextmanager
+    def _listening(self) -> Iterator[None]:
+        """Let signals stop the kernel rather than this process, which still has to save the notebook."""
+        if threading.current_thread() is not threading.main_thread():
+            yield
+            return
+        before = {number: signal.signal(number, self._signalled) for number in (signal.SIGINT, signal.SIGTERM)}
+        try:
+            yield
+        finally:
+            if self._killer is not None:
+                self._killer.cancel()
+            for number, handler in before.items():
+                signal.signal(number, handler)
 
+    def _signalled(self, number: int, _frame: FrameType | None) -> None:
+        self._find_process()
+        if self._signal:
+            self._send(signal.SIGKILL)
+            return
+        self._signal = number
+        self._send(signal.SIGINT)
+        self._killer = threading.Timer(GRACE, self._send, [signal.SIGKILL])
+        self._killer.daemon = True
+        self._killer.start()
+
+    def _send(self, number: int) -> None:
+        # As Jupyter does it: the kernel leads a session of its own, with the workers that it started.
+        if self._process is not None and self._process.poll() is None:
+            with suppress(ProcessLookupError, PermissionError):
+                os.killpg(self._process.pid, number)
+
+    def _finish(self) -> None:
+        part = self.path / _PART
+        try:
+            write_text(self.output, _text(self._notebook))
+        except StorageError as error:
+            fallback = self.path / f"notebook{SUFFIX}"
+            if not part.is_file() or fallback == self.output:
+                raise
+            part.replace(fallback)
+            msg = f"{error}; the finished notebook is {fallback}"
+            raise StorageError(msg) from None
+        part.unlink(missing_ok=True)
+
+    def _unfinished(self, error: Exception | None) -> ExecutionError:
+        """Keep what there is, write the run's state, and say in one line what happened."""
+        ending = "stopped" if self._signal else "failed"
+        message = self._stopped() if self._signal else self._failed(error)
+        kept = self._keep(ending)
+        with suppress(StorageError):  # the reason why it ended counts more than that it cannot be written
+            if not (ending == "stopped" and Run(self.path).state().state == "stopped"):
+                Run(self.path).update(state=ending, message=message, finished=time.time())
+        return ExecutionError(message, Run(self.path), kept, 128 + self._signal if self._signal else 1)
+
+    def _keep(self, ending: str) -> Path | None:
+        if self._notebook is None:
+            return None
+        kept = self.kept_name(ending)
+        try:
+            write_text(kept, _text(self._notebook))
+        except StorageError:
+            part = self.path / _PART
+            return part if part.is_file() else None
+        (self.path / _PART).unlink(missing_ok=True)
+        return kept
+
+    def _stopped(self) -> str:
+        name = signal.Signals(self._signal).name
+        return f"stopped by {name} in {self._where(self._at)}; {self._again()}"
+
+    def _failed(self, error: Exception | None) -> str:
+        if isinstance(error, PapermillExecutionError):
+            lines = [safe(line, 400) for line in _ANSI.sub("", str(error.evalue)).splitlines() if line.strip()]
+            first = lines[0] if lines else "no message"
+            if error.ename in _OURS:
+                return first
+            return f"{self._where(error.cell_index)}: {safe(error.ename)}: {first}"
+        if isinstance(error, DeadKernelError):
+            return f"the kernel died in {self._where(self._at)}: {self._death()}; {self._again()}"
+        if isinstance(error, TunebookError):
+            return str(error)
+        first = next(iter(str(error).splitlines()), "")
+        return f"the kernel {self._kernel} could not run the notebook: {type(error).__name__}: {safe(first, 400)}"
+
+    def _where(self, index: int) -> str:
+        title = self._titles[index] if index < len(self._titles) else ""
+        return f"cell {index + 1} ({title})" if title else f"cell {index + 1}"
+
+    def _death(self) -> str:
+        code = self._process.poll() if self._process is not None else None
+        if code is None or code == -signal.SIGKILL:
+            return "it was killed, probably because memory ran out"
+        return f"signal {-code}" if code < 0 else f"it ended itself with exit code {code}"
+
+    def _again(self) -> str:
+        if not self._task:
+            return "its notebook names no task, so it starts from the beginning when you run it again"
+        return f"go on with: tunebook run --resume {self.path}"
+
+
+def _text(notebook: nbformat.NotebookNode | None) -> str:
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # about cells without ids, which older notebooks have
+        return str(nbformat.writes(notebook))  # type: ignore[no-untyped-call]
+
+
+def _valid(path: Path) -> dict[str, Any]:
+    source = load_notebook(path)
+    if not isinstance(source.setdefault("metadata", {}), dict):
+        source["metadata"] = None  # which the check below refuses
+    try:
+        nbformat.validate(nbformat.from_dict(source))  # type: ignore[no-untyped-call]
+    except (nbformat.ValidationError, KeyError, TypeError, ValueError) as error:
+        first = safe(str(error).partition("\n")[0], 160)
+        msg = f"{path} is not a valid notebook: {first}; open it in JupyterLab and save it"
+        raise NotebookError(msg) from None
+    return source
+
+
+def _read_job(path: Path) -> dict[str, Any]:
+    job = read_json(path)
+    kinds = {"notebook": (str,), "output": (str, type(None)), "folder": (str,), "parameters": (dict,)}
+    if not isinstance(job, dict) or not all(isinstance(job.get(key, ...), kind) for key, kind in kinds.items()):
+        msg = f"{path} does not say how the run was started; run its notebook again"
+        raise StorageError(msg)
+    return job
+
+
+def _kernel_of(source: Mapping[str, Any]) -> str:
+    """Return the kernel that a notebook wants, which must be installed."""
+    name = str(source["metadata"].get("kernelspec", {}).get("name") or NATIVE_KERNEL_NAME)
+    manager = _OwnPython()
+    try:
+        manager.get_kernel_spec(name)
+    except (NoSuchKernel, ValueError):
+        installed = ", ".join(sorted({NATIVE_KERNEL_NAME, *manager.find_kernel_specs()}))
+        msg = (
+            f"the notebook wants the kernel {shown(name)}, which is not installed; "
+            f"installed: {installed}; choose one in JupyterLab and save the notebook"
+        )
+        raise NotebookError(msg) from None
+    return name
+
+
+def _check_output(output: Path, notebook: Path) -> None:
+    """Refuse a place for the finished notebook now rather than after hours of training."""
+    if output.suffix != SUFFIX:
+        msg = f"cannot write {shown(str(output))}: a notebook's name ends in {SUFFIX}; try {shown(f'{output}{SUFFIX}')}"
+        raise NotebookError(msg)
+    if output.is_dir():
+        msg = f"cannot write {shown(str(output))}: it is a folder; name a file"
+        raise NotebookError(msg)
+    if output.exists() and notebook.exists() and output.samefile(notebook):
+        msg = f"{shown(str(output))} is the notebook to run, which is never replaced; choose another --out"
+        raise NotebookError(msg)
+    folder = next(parent for parent in output.absolute().parents if parent.exists())
+    if not folder.is_dir() or not os.access(folder, os.W_OK):
+        msg = f"cannot write {shown(str(output))}: {folder} is no folder that you may write to; choose another --out"
+        raise NotebookError(msg)
+
+
+def _titles(cells: list[Any]) -> list[str]:
+    """Return for each cell the heading above it."""
+    titles: list[str] = []
+    title = ""
+    for cell in cells:
+        if cell.get("cell_type") == "markdown":
+            prose = re.sub(r"^```.*?^```", "", source_of(cell), flags=re.MULTILINE | re.DOTALL)
+            headings = re.findall(r"^#{1,6}[ \t]+(.+?)[ \t#]*$", prose, flags=re.MULTILINE)
+            title = safe(headings[-1], 60) if headings else title
+        titles.append(title)
+    return titles
