@@ -150,6 +150,8 @@ def make_splits(frame: pd.DataFrame, validation: float, test: float, seed: int) 
         for name, share in missing.items():
             size = round(share * len(order))
             size = max(size, 1) if len(order) > len(missing) else size
+            # A class that no example teaches could only be got wrong.
+            size = min(size, len(order) - 1 - taken)
             split.loc[order[taken : taken + size]] = name
             taken += size
     return split

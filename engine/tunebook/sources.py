@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 from dataclasses import replace
 from functools import partial
@@ -45,7 +46,7 @@ def read_table(path: Path) -> pd.DataFrame:
         ".csv": lambda: pd.read_csv(path, dtype=str, keep_default_na=False, na_values=[""]),
         ".tsv": lambda: pd.read_csv(path, dtype=str, keep_default_na=False, na_values=[""], sep="\t"),
         ".parquet": lambda: pd.read_parquet(path),
-        ".jsonl": lambda: pd.read_json(path, lines=True, dtype=False, convert_dates=False),
+        ".jsonl": lambda: _read_lines(path),
     }
     if path.suffix.lower() not in readers:
         msg = f"data {shown(str(path))}: the file must end in {', '.join(TABLE_SUFFIXES)}"
@@ -55,6 +56,16 @@ def read_table(path: Path) -> pd.DataFrame:
     except (ValueError, OSError, ImportError) as error:
         msg = f"data {shown(str(path))} cannot be read as {path.suffix[1:].upper()}: {error}"
         raise DataError(msg) from None
+
+
+def _read_lines(path: Path) -> pd.DataFrame:
+    # pandas makes dates of columns with certain names, and which keyword stops it depends on its version.
+    with path.open(encoding="utf-8-sig") as stream:
+        rows = [json.loads(line) for line in stream if line.strip()]
+    if not all(isinstance(row, dict) for row in rows):
+        msg = 'each line must be an object, such as {"label": "cat"}'
+        raise ValueError(msg)
+    return pd.DataFrame(rows)
 
 
 def read_folder(root: Path, suffixes: Iterable[str]) -> pd.DataFrame:
@@ -93,6 +104,10 @@ def read_folder(root: Path, suffixes: Iterable[str]) -> pd.DataFrame:
             for file in files:
                 row = {"id": file.relative_to(root).as_posix(), "content": str(file), "label": folder.name}
                 rows.append(row | ({"split": split} if split else {}))
+    odd = next((row["content"] for row in rows if not _is_text(row["content"])), None)
+    if odd is not None:
+        msg = f"data {shown(str(root))}: the name of {shown(odd)} is not UTF-8; rename it"
+        raise DataError(msg)
     if not rows and not empty:
         msg = (
             f"data {shown(str(root))}: found no class folders; put the files of each class in a sub-folder of its name"
@@ -105,6 +120,11 @@ def read_folder(root: Path, suffixes: Iterable[str]) -> pd.DataFrame:
         )
         raise DataError(msg)
     return pd.DataFrame(rows)
+
+
+def _is_text(name: str) -> bool:
+    # Linux allows any bytes in a name; Python keeps those that are not UTF-8 as lone surrogates, which tables refuse.
+    return not any("\ud800" <= character <= "\udfff" for character in name)
 
 
 def tidy(frame: pd.DataFrame, recipe: Recipe, content: str, source: str) -> pd.DataFrame:
@@ -252,9 +272,11 @@ def _below(folder: Path, value: object) -> object:
     return str(folder / value) if isinstance(value, str) and value else value
 
 
-def _natural(name: str) -> tuple[object, ...]:
+def _natural(name: str) -> tuple[list[tuple[int, int, str]], str]:
     """Sort key that puts class 10 after class 9."""
-    return tuple((0, int(part), "") if part.isdecimal() else (1, 0, part) for part in re.split(r"(\d+)", name) if part)
+    parts = [(0, int(part), "") if part.isdecimal() else (1, 0, part) for part in re.split(r"(\d+)", name) if part]
+    # The name itself orders "1" and "01", whatever the order of the rows.
+    return parts, name
 
 
 def _from_hub(name: str, to_table: Callable[[str, Any], pd.DataFrame]) -> pd.DataFrame:

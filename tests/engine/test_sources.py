@@ -1,0 +1,258 @@
+"""Folders and tables are read as a person would read them, and refused in one line that helps."""
+
+from __future__ import annotations
+
+import json
+import os
+from typing import TYPE_CHECKING, Any
+
+import pandas as pd
+import pytest
+
+from tunebook.errors import DataError
+from tunebook.sources import load_examples, read_folder, read_table
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
+
+    from tunebook.examples import Examples
+
+    MakeRecipe = Callable[..., Any]
+
+SUFFIXES = (".jpg", ".png")
+
+
+@pytest.fixture
+def load(recipe: MakeRecipe) -> Callable[..., Examples]:
+    def load(data: Path | str, **values: Any) -> Examples:
+        return load_examples(recipe(data=str(data), **values), "path", suffixes=SUFFIXES)
+
+    return load
+
+
+def fill(folder: Path, count: int = 3, name: str = "{}.png") -> Path:
+    folder.mkdir(parents=True, exist_ok=True)
+    for n in range(count):
+        (folder / name.format(n)).touch()
+    return folder
+
+
+def complaint(caught: pytest.ExceptionInfo[DataError]) -> str:
+    assert "\n" not in str(caught.value)
+    return str(caught.value)
+
+
+# Folders.
+
+
+def test_class_folders_are_split(tmp_path: Path, load: Callable[..., Examples]) -> None:
+    fill(tmp_path / "cat", 10)
+    fill(tmp_path / "dog", 10)
+    examples = load(tmp_path)
+    assert examples.classes == ("cat", "dog")
+    assert examples.frame["split"].value_counts().to_dict() == {"train": 12, "validation": 4, "test": 4}
+    assert "cat/0.png" in set(examples.frame["id"])
+
+
+@pytest.mark.parametrize("name", ["val", "valid", "validation", "dev", "Validation"])
+def test_split_folders_are_kept(tmp_path: Path, load: Callable[..., Examples], name: str) -> None:
+    for split in ("train", name, "test"):
+        for label in ("cat", "dog"):
+            fill(tmp_path / split / label)
+    examples = load(tmp_path)
+    assert examples.classes == ("cat", "dog")
+    assert examples.counts()["validation"].tolist() == [3, 3]
+
+
+def test_classes_named_like_splits_are_classes_where_others_stand_beside(
+    tmp_path: Path, load: Callable[..., Examples]
+) -> None:
+    fill(tmp_path / "train")
+    fill(tmp_path / "bus")
+    assert load(tmp_path).classes == ("bus", "train")
+
+
+def test_unicode_and_spaces_are_kept(tmp_path: Path, load: Callable[..., Examples]) -> None:
+    root = tmp_path / "données à moi 图片"
+    fill(root / "chat noir", name="été {}.PNG")
+    fill(root / "犬", name="写真 {}.jpg")
+    examples = load(root)
+    assert examples.classes == ("chat noir", "犬")
+    assert "chat noir/été 0.PNG" in set(examples.frame["id"])
+    assert all(os.path.exists(path) for path in examples.frame["content"])  # noqa: PTH110
+
+
+def test_hidden_and_other_files_are_passed_over(tmp_path: Path, load: Callable[..., Examples]) -> None:
+    fill(tmp_path / "cat", 3)
+    fill(tmp_path / "dog", 3)
+    fill(tmp_path / ".git" / "x")
+    (tmp_path / "README.md").touch()
+    (tmp_path / "dog" / "notes.txt").touch()
+    assert len(load(tmp_path)) == 6
+
+
+def test_classes_are_in_natural_order(tmp_path: Path, load: Callable[..., Examples]) -> None:
+    for n in ("10", "9", "1"):
+        fill(tmp_path / n)
+    assert load(tmp_path).classes == ("1", "9", "10")
+
+
+def test_a_name_that_is_not_utf8_is_refused(tmp_path: Path) -> None:
+    fill(tmp_path / "cat")
+    (tmp_path / "cat" / os.fsdecode(b"\xff.png")).touch()
+    with pytest.raises(DataError, match="is not UTF-8; rename it") as caught:
+        read_folder(tmp_path, SUFFIXES)
+    complaint(caught).encode()
+
+
+def test_an_empty_class_folder_is_named(tmp_path: Path, load: Callable[..., Examples]) -> None:
+    fill(tmp_path / "cat")
+    fill(tmp_path / "dog", 0)
+    with pytest.raises(DataError, match=r"class folder 'dog' is empty or holds no \.jpg/\.png file"):
+        load(tmp_path)
+
+
+def test_a_folder_without_classes_is_refused(tmp_path: Path, load: Callable[..., Examples]) -> None:
+    fill(tmp_path)
+    with pytest.raises(DataError, match="found no class folders"):
+        load(tmp_path)
+
+
+@pytest.mark.parametrize("name", ["nothing/here/at all", "no-such-folder", "missing.csv"])
+def test_what_is_not_there_is_refused(tmp_path: Path, load: Callable[..., Examples], name: str) -> None:
+    with pytest.raises(DataError, match="no such folder or file; data is demo, a folder, a table file"):
+        load(tmp_path / name)
+
+
+# Tables.
+
+TABLE = pd.DataFrame({"path": [f"{n}.png" for n in range(12)], "label": ["a", "b"] * 6, "age": ["old", None] * 6})
+WRITERS: dict[str, Callable[[pd.DataFrame, Path], object]] = {
+    ".csv": lambda frame, path: frame.to_csv(path, index=False),
+    ".tsv": lambda frame, path: frame.to_csv(path, index=False, sep="\t"),
+    ".parquet": lambda frame, path: frame.to_parquet(path),
+    ".jsonl": lambda frame, path: frame.to_json(path, orient="records", lines=True),
+}
+
+
+def write(frame: pd.DataFrame, path: Path) -> Path:
+    WRITERS[path.suffix](frame, path)
+    return path
+
+
+@pytest.mark.parametrize("suffix", WRITERS)
+def test_every_kind_of_table_gives_the_same(tmp_path: Path, load: Callable[..., Examples], suffix: str) -> None:
+    examples = load(write(TABLE, tmp_path / f"t{suffix}"), sensitive=["age"])
+    assert examples.classes == ("a", "b")
+    assert examples.frame["id"].tolist()[:2] == ["row-1", "row-2"]
+    assert examples.frame["content"][0] == str(tmp_path / "0.png")
+    assert examples.frame["age"].tolist() == ["old", "(missing)"] * 6
+    assert list(examples.frame) == ["id", "content", "label", "split", "age"]
+
+
+@pytest.mark.parametrize("suffix", [".csv", ".tsv", ".jsonl"])
+def test_labels_such_as_na_and_numbers_are_names(tmp_path: Path, load: Callable[..., Examples], suffix: str) -> None:
+    frame = TABLE.assign(label=["NA", "1", "null", "01"] * 3)
+    assert load(write(frame, tmp_path / f"t{suffix}")).classes == ("01", "1", "NA", "null")
+
+
+def test_numbers_from_a_column_with_gaps_are_named_as_whole(tmp_path: Path, load: Callable[..., Examples]) -> None:
+    frame = TABLE.assign(age=[3.0, None] * 6, label=[1, 2] * 6)
+    examples = load(write(frame, tmp_path / "t.parquet"), sensitive=["age"])
+    assert examples.classes == ("1", "2")
+    assert set(examples.frame["age"]) == {"3", "(missing)"}
+
+
+def test_a_split_column_is_kept(tmp_path: Path, load: Callable[..., Examples]) -> None:
+    frame = TABLE.assign(split=["train"] * 8 + ["Val", "dev", "test", "testing"])
+    assert load(write(frame, tmp_path / "t.csv")).counts()["test"].tolist() == [1, 1]
+
+
+def test_an_unknown_split_is_refused(tmp_path: Path, load: Callable[..., Examples]) -> None:
+    with pytest.raises(DataError, match="split 'holdout' is not known; use train, validation or test"):
+        load(write(TABLE.assign(split=["train"] * 11 + ["holdout"]), tmp_path / "t.csv"))
+
+
+def test_a_missing_column_gets_a_suggestion(tmp_path: Path, load: Callable[..., Examples]) -> None:
+    with pytest.raises(DataError, match="no column 'lable'; did you mean 'label'\\?; it has 'path', 'label', 'age'"):
+        load(write(TABLE, tmp_path / "t.csv"), label="lable")
+
+
+@pytest.mark.parametrize("suffix", WRITERS)
+def test_missing_labels_are_counted(tmp_path: Path, load: Callable[..., Examples], suffix: str) -> None:
+    frame = TABLE.assign(label=["a", "b", None, "b"] * 3)
+    with pytest.raises(DataError, match=r"3 rows have no label in column 'label' \(first: row 3\)"):
+        load(write(frame, tmp_path / f"t{suffix}"))
+
+
+def test_the_label_is_not_sensitive(tmp_path: Path, load: Callable[..., Examples]) -> None:
+    with pytest.raises(DataError, match="'label' is the label itself"):
+        load(write(TABLE, tmp_path / "t.csv"), sensitive=["label"])
+
+
+def test_ids_must_be_unique(tmp_path: Path, load: Callable[..., Examples]) -> None:
+    with pytest.raises(DataError, match="the id 'x' is there more than once"):
+        load(write(TABLE.assign(id=["x", *map(str, range(10)), "x"]), tmp_path / "t.csv"))
+
+
+def test_a_table_without_rows_is_refused(tmp_path: Path, load: Callable[..., Examples]) -> None:
+    with pytest.raises(DataError, match="the table has no rows"):
+        load(write(TABLE.iloc[:0], tmp_path / "t.csv"))
+
+
+@pytest.mark.parametrize(
+    ("name", "raw"),
+    [
+        ("t.csv", b""),
+        ("t.csv", b"\xff\xfe\x00broken"),
+        ("t.csv", b'a,b\n"1,2\n'),
+        ("t.parquet", b"PAR1 no"),
+        ("t.parquet", b""),
+        ("t.jsonl", b"{broken"),
+        ("t.jsonl", b'{"a": 1}\n[1, 2'),
+        ("t.jsonl", b'{"a": 1}\n[1, 2]'),
+        ("t.jsonl", b'{"a": "\xff"}'),
+    ],
+)
+def test_a_damaged_table_is_one_line(tmp_path: Path, name: str, raw: bytes) -> None:
+    (tmp_path / name).write_bytes(raw)
+    with pytest.raises(DataError, match="cannot be read as") as caught:
+        read_table(tmp_path / name)
+    complaint(caught)
+
+
+def test_an_unknown_ending_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "t.xlsx").touch()
+    with pytest.raises(DataError, match=r"must end in \.csv, \.tsv, \.parquet, \.jsonl"):
+        read_table(tmp_path / "t.xlsx")
+
+
+def test_jsonl_dates_and_numbers_stay_as_written(tmp_path: Path) -> None:
+    rows = [{"path": "a.png", "label": "007", "date": "2024-01-02"}]
+    (tmp_path / "t.jsonl").write_text("\n".join(map(json.dumps, rows)))
+    assert read_table(tmp_path / "t.jsonl").to_dict("records") == rows
+
+
+# The demo and the limit of examples.
+
+
+def test_the_demo_gives_the_columns_asked_for(recipe: MakeRecipe, table: Callable[..., Examples]) -> None:
+    made = table([("a", "train")] * 5)
+    made = type(made)(made.frame.assign(tone="x", gender="y"), made.classes, "demo", ("tone", "gender"))
+    assert load_examples(recipe(), "path", demo=lambda _: made).sensitive == ("tone", "gender")
+    assert load_examples(recipe(sensitive=["tone"]), "path", demo=lambda _: made).sensitive == ("tone",)
+    assert len(load_examples(recipe(max_examples=2), "path", demo=lambda _: made)) == 2
+    with pytest.raises(DataError, match="no column 'tonne'; did you mean 'tone'"):
+        load_examples(recipe(sensitive=["tonne"]), "path", demo=lambda _: made)
+
+
+def test_a_hub_name_without_a_network_is_refused(recipe: MakeRecipe) -> None:
+    def never(*_: object) -> pd.DataFrame:
+        raise AssertionError
+
+    pytest.importorskip("datasets")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("datasets.load_dataset", lambda _: (_ for _ in ()).throw(ConnectionError("offline")))
+        with pytest.raises(DataError, match="the hub does not give it: offline"):
+            load_examples(recipe(data="someone/something"), "path", suffixes=SUFFIXES, hub=never)
