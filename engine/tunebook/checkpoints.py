@@ -72,7 +72,22 @@ class Checkpoints:
             _write_manifest(temporary)
         for old in self.steps()[: -self.keep]:
             shutil.rmtree(old, ignore_errors=True)
+        self._sweep()
         return path
+
+    def _sweep(self) -> None:
+        """Remove what a killed process left half made; only the owner of a run saves, so nobody is at work there."""
+        stale = list(self.folder.glob(".*.part"))
+        if (self.folder / "best" / MANIFEST).is_file():
+            stale += self.folder.glob(".*.old")
+        for folder in stale:
+            shutil.rmtree(folder, ignore_errors=True)
+
+    def _best(self) -> Path:
+        """Return the folder of the best epoch; a process killed between two renames leaves it under another name."""
+        path = self.folder / "best"
+        moved = [] if path.is_dir() else sorted(self.folder.glob(".best.*.old/best"))
+        return moved[-1] if moved else path
 
     def save_best(self, model: Mapping[str, torch.Tensor], progress: dict[str, Any]) -> None:
         """Write the weights of the best epoch so far, whole or not at all."""
@@ -90,13 +105,13 @@ class Checkpoints:
         StorageError
             They are missing or damaged.
         """
-        path = self.folder / "best"
+        path = self._best()
         verify(path)
         return load_tensors(path / "model.safetensors"), read_json(path / "progress.json")
 
     def has_best(self) -> bool:
         """Whether an epoch has been kept as the best."""
-        return (self.folder / "best" / MANIFEST).is_file()
+        return (self._best() / MANIFEST).is_file()
 
     def steps(self) -> list[Path]:
         """Return the checkpoint folders from the oldest to the newest."""

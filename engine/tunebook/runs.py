@@ -19,6 +19,8 @@ from tunebook.storage import read_json, storage_error, write_json
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from tunebook.reports import Report
+
 #: ``died`` is never written: it is what a reader sees of a run that is "running" without an owner.
 StateName = Literal["queued", "running", "finished", "stopped", "failed", "died"]
 
@@ -159,12 +161,18 @@ class Run:
         A run that is "running" while nobody owns it is reported as ``died``: its process was
         killed before it could say anything.
         """
-        raw = read_json(self.path / "state.json")
+        raw = self._raw_state()
         known = {f.name for f in fields(State)}
         state = State(**{key: value for key, value in raw.items() if key in known})
         if state.state == "running" and self._lock is None and not self._owned(state):
             return replace(state, state="died", message=state.message or "its process is gone; it can be resumed")
         return state
+
+    def _raw_state(self) -> dict[str, Any]:
+        raw = read_json(self.path / "state.json")
+        if not isinstance(raw, dict):
+            raise StorageError(f"{self.path / 'state.json'} holds no state; it is damaged")
+        return raw
 
     def update(self, *, durable: bool = True, **changes: Any) -> State:  # noqa: ANN401
         """Change some fields of the state and write it; the heartbeat is set to now."""
@@ -220,6 +228,19 @@ class Run:
         finally:
             os.close(descriptor)
         return False
+
+    def report(self) -> Report:
+        """
+        Return the views of a finished run.
+
+        Raises
+        ------
+        StorageError
+            The run is not finished.
+        """
+        from tunebook.reports import Report  # noqa: PLC0415 - needs pandas, which `tunebook runs` does not
+
+        return Report(self)
 
     def recipe(self) -> dict[str, Any]:
         """Return ``recipe.json``: parameters, versions, seed and fingerprints."""

@@ -1,0 +1,70 @@
+"""Weights have mean 1 over the examples, and draws follow them."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from tunebook.balance import class_weights, draw_order
+from tunebook.errors import RecipeError
+
+COUNTS = st.lists(st.integers(1, 100_000), min_size=2, max_size=8)
+
+
+@given(counts=COUNTS, scheme=st.sampled_from(["none", "balanced", "effective"]))
+def test_mean_over_examples_is_one(counts: list[int], scheme: str) -> None:
+    weights = class_weights(scheme, np.array(counts), [str(n) for n in range(len(counts))])
+    assert (weights * counts).sum() / sum(counts) == pytest.approx(1.0)
+    assert (weights > 0).all()
+
+
+@given(counts=COUNTS)
+def test_rarer_classes_weigh_no_less(counts: list[int]) -> None:
+    names = [str(n) for n in range(len(counts))]
+    for scheme in ("balanced", "effective"):
+        weights = class_weights(scheme, np.array(counts), names)
+        order = np.argsort(counts)
+        assert (np.diff(weights[order]) <= 1e-12 * weights.max()).all()
+
+
+def test_balanced_makes_every_class_count_the_same() -> None:
+    weights = class_weights("balanced", np.array([10, 30]), ["a", "b"])
+    assert (weights * [10, 30]).tolist() == pytest.approx([20, 20])
+
+
+def test_effective_is_as_published() -> None:
+    weights = class_weights("effective", np.array([10, 1000]), ["a", "b"])
+    published = [(1 - 0.999) / (1 - 0.999**n) for n in (10, 1000)]
+    assert weights[0] / weights[1] == pytest.approx(published[0] / published[1])
+
+
+def test_a_class_without_examples_gives_a_finite_weight() -> None:
+    assert np.isfinite(class_weights("balanced", np.array([0, 5]), ["a", "b"])).all()
+
+
+def test_a_mapping_is_taken_as_given() -> None:
+    assert class_weights({"b": 3.0}, np.array([1, 9]), ["a", "b"]).tolist() == [1.0, 3.0]
+
+
+def test_a_mapping_is_refused_where_it_names_no_class() -> None:
+    with pytest.raises(RecipeError, match="sampler: no class 'catt'; did you mean 'cat'"):
+        class_weights({"catt": 1.0}, np.array([1, 1]), ["cat", "dog"], "sampler")
+    with pytest.raises(RecipeError, match="every class has weight 0"):
+        class_weights({"a": 0.0, "b": 0.0}, np.array([1, 1]), ["a", "b"])
+
+
+def test_without_weights_every_row_is_drawn_once() -> None:
+    rows = np.array([3, 5, 8, 9])
+    drawn = draw_order(rows, None, np.random.default_rng(0))
+    assert sorted(drawn.tolist()) == rows.tolist()
+
+
+def test_with_weights_rows_are_drawn_in_proportion() -> None:
+    rows = np.arange(3000)
+    weights = np.where(rows < 1500, 3.0, 0.0) + np.where(rows >= 2000, 1.0, 0.0)
+    drawn = draw_order(rows, weights, np.random.default_rng(0))
+    assert len(drawn) == len(rows)
+    assert (drawn < 1500).mean() == pytest.approx(4500 / 5500, abs=0.03)
+    assert not ((drawn >= 1500) & (drawn < 2000)).any()
