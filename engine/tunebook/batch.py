@@ -48,6 +48,7 @@ _ENGINE = "tunebook"
 _SOURCE = "source.ipynb"
 _JOB = "job.json"
 _PART = ".notebook.ipynb.part"
+_KERNEL_LOG = "kernel.log"
 _ANSI = re.compile(r"\x1b\[[0-9;?]*[ -/]*[@-~]")
 _OURS = {name for name, kind in vars(errors).items() if isinstance(kind, type) and issubclass(kind, TunebookError)}
 
@@ -304,6 +305,9 @@ class _Execution:
                 self._papermill(values)
             except Exception as error:  # noqa: BLE001  # papermill, nbclient, jupyter_client, zmq: each has its own
                 failure = error
+        log = self.path / _KERNEL_LOG
+        if log.is_file() and not log.stat().st_size:
+            log.unlink()
         if failure is not None or self._signal:
             raise self._unfinished(failure) from None
         self._finish()
@@ -339,7 +343,9 @@ class _Execution:
         )
         client.km = self._manager = _kernel_manager(kernel)
         try:
-            client.execute()
+            # The kernel's own log would come between the lines that a command prints.
+            with (self.path / _KERNEL_LOG).open("wb") as log:
+                client.execute(stdout=log, stderr=log)
         except BaseException:
             # papermill would mark the cell in which the kernel died, and all after it, as completed.
             if manager.nb.cells:

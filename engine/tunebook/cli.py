@@ -1,0 +1,387 @@
+"""The ``tunebook`` command. Heavy modules are imported by the command that needs them, so that help is instant."""
+
+from __future__ import annotations
+
+import os
+import sys
+import time
+from pathlib import Path  # noqa: TC003  # typer reads the annotations when it runs
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+from typer.core import TyperCommand
+
+from tunebook.errors import NotebookError, RecipeError, StorageError, TunebookError, shown
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator, Sequence
+
+    from tunebook.batch import BatchResult
+    from tunebook.runs import Run, State
+
+#: Most lines of metrics that ``tunebook show`` prints; metrics.json has them all.
+MOST_METRICS = 40
+
+# The class lives in click or in typer, as typer's version has it.
+_CommandLineError: type[Exception] = typer.BadParameter.__mro__[2]
+_INTERRUPTED = 130
+
+app = typer.Typer(
+    help="Fine-tune a pre-trained model in a notebook, here without opening it.",
+    add_completion=False,
+    rich_markup_mode=None,
+    pretty_exceptions_enable=False,
+)
+
+RunsDir = Annotated[str, typer.Option("--runs-dir", metavar="DIR", help="Folder that holds the run directories.")]
+
+
+class _Pairs(TyperCommand):
+    """A command whose option ``-p`` takes two values, which typer cannot express for an option given many times."""
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:  # noqa: ANN401
+        super().__init__(*args, **kwargs)
+        for parameter in self.params:
+            if parameter.name == "pairs":
+                parameter.nargs = 2
+
+
+def _version(wanted: bool) -> None:  # noqa: FBT001  # typer calls it so
+    if wanted:
+        from importlib.metadata import version  # noqa: PLC0415
+
+        typer.echo(f"tunebook {version('tunebook')}")
+        raise typer.Exit
+
+
+@app.callback()
+def _common(
+    *,
+    version: Annotated[
+        bool, typer.Option("--version", callback=_version, is_eager=True, help="Show the version and exit.")
+    ] = False,
+) -> None:
+    pass
+
+
+@app.command("templates")
+def templates_command() -> None:
+    """List the templates: the notebooks to start from."""
+    from tunebook.templates import list_templates  # noqa: PLC0415
+
+    found = list_templates()
+    if not found:
+        typer.echo("no templates; put notebooks into the folder tunebook/templates of a Jupyter data path")
+    rows = [(t.name, f"cannot be used: {t.problem}" if t.problem else t.summary or t.title or t.task) for t in found]
+    _print_columns(rows)
+
+
+@app.command("new")
+def new_command(
+    template: Annotated[str, typer.Argument(metavar="TEMPLATE", help="Name of a template.", show_default=False)],
+    file: Annotated[Path, typer.Argument(metavar="FILE", help="The new notebook, or a folder.", show_default=False)],
+) -> None:
+    """Copy a template to a new notebook."""
+    from tunebook.templates import copy_template  # noqa: PLC0415
+
+    typer.echo(_safe(copy_template(template, file)))
+
+
+@app.command("run", cls=_Pairs)
+def run_command(  # noqa: PLR0913  # a command's parameters are its options
+    *,
+    notebook: Annotated[
+        str, typer.Argument(metavar="TEMPLATE|NOTEBOOK", help="A template's name or a notebook's path.")
+    ] = "",
+    pairs: Annotated[
+        list[str] | None,
+        typer.Option("-p", metavar="NAME VALUE", parser=lambda text: text, help="Set a parameter; overrides -f."),
+    ] = None,
+    file: Annotated[
+        Path | None, typer.Option("-f", metavar="FILE", help="YAML file with parameters.", show_default=False)
+    ] = None,
+    out: Annotated[
+        Path | None, typer.Option("--out", metavar="FILE", help="Where the finished notebook goes.", show_default=False)
+    ] = None,
+    runs_dir: RunsDir = "",
+    resume: Annotated[
+        str, typer.Option("--resume", metavar="RUN", help="Go on with a run that stopped: its path or name.")
+    ] = "",
+) -> None:
+    """Run a notebook from start to end, and show how it goes."""
+    if bool(notebook) == bool(resume):
+        wanted = "name a template, a notebook's path, or --resume RUN"
+        message = "--resume takes the run's own notebook: leave the other out" if notebook else wanted
+        raise typer.BadParameter(message)
+    if resume and (pairs or file):
+        message = "--resume keeps the run's own parameters: leave -p and -f out, or start a new run"
+        raise typer.BadParameter(message)
+    # typer's annotation cannot say that each is a pair.
+    given: list[Any] = [*(pairs or [])]
+    result = _resume(resume, out, runs_dir) if resume else _execute(notebook, file, dict(given), out, runs_dir)
+    _print_end(result.notebook, result.run.path, result.state)
+
+
+@app.command("runs")
+def runs_command(runs_dir: RunsDir = "runs") -> None:
+    """List the runs, the newest first."""
+    from tunebook.runs import list_runs  # noqa: PLC0415
+
+    runs = list_runs(runs_dir)
+    if not runs:
+        typer.echo(f"no runs in {_safe(runs_dir)}; start one with `tunebook run`")
+        return
+    _print_table(("name", "state", "epoch", "baseline", "tuned", "age"), [_row(run) for run in runs])
+
+
+@app.command("show")
+def show_command(
+    name: Annotated[str, typer.Argument(metavar="RUN", help="The run's path or name.", show_default=False)],
+    runs_dir: RunsDir = "runs",
+) -> None:
+    """Show a run: state, parameters, metrics, files."""
+    from tunebook.progress import describe  # noqa: PLC0415
+    from tunebook.runs import Run  # noqa: PLC0415
+
+    run = Run.open(name, runs_dir)
+    state = run.state()
+    typer.echo(_safe(run.path))
+    _print_columns([("state", describe(state)), ("task", state.task or "none"), ("age", _age(state))])
+    for title, lines in (
+        ("changed parameters", list(_changed(run, state.task))),
+        ("metrics", list(_metrics(run))),
+        ("files", list(_files(run))),
+    ):
+        if lines:
+            typer.echo(f"\n{title}")
+            _print_columns([(f"  {key}", value) for key, value in lines])
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """
+    Run the command, and leave with its exit code.
+
+    0 is success, 1 an error that the user can act on, 2 a mistake on the command line, 130 and 143
+    a run that was stopped by Ctrl-C or SIGTERM and can be resumed.
+    """
+    try:
+        code = _call(arguments)
+        sys.stdout.flush()
+    except BrokenPipeError:
+        # `tunebook runs | head`: Python would complain once more when it flushes at its end.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        code = 1
+    sys.exit(code)
+
+
+def _call(arguments: Sequence[str] | None) -> int:
+    try:
+        code = app(None if arguments is None else list(arguments), prog_name="tunebook", standalone_mode=False)
+    except _CommandLineError as error:
+        text = str(getattr(error, "format_message", error.__str__)()).removeprefix("Invalid value: ")
+        _complain(text, "see `tunebook --help`, or --help after a command")
+        return 2
+    except TunebookError as error:
+        _complain(str(error))
+        return int(getattr(error, "exit_code", 1))
+    except (KeyboardInterrupt, typer.Abort):
+        _complain("stopped")
+        return _INTERRUPTED
+    except RecursionError:
+        _complain("a file is nested too deeply to be read")
+        return 1
+    return code if isinstance(code, int) else 0
+
+
+def _complain(*lines: str) -> None:
+    first, *rest = (_safe(line) for line in lines)
+    typer.echo("\n".join([f"error: {first}", *rest]), err=True)
+
+
+def _execute(name: str, file: Path | None, pairs: dict[str, str], out: Path | None, runs_dir: str) -> BatchResult:
+    from tunebook.parameters import settle_parameters  # noqa: PLC0415
+    from tunebook.progress import Progress  # noqa: PLC0415
+    from tunebook.templates import find_notebook, load_notebook  # noqa: PLC0415
+
+    path = find_notebook(name)
+    parameters = {**(_read_yaml(file) if file else {}), **pairs}
+    settle_parameters(load_notebook(path), parameters)  # a mistake is told before papermill's slow import
+    from tunebook.batch import ExecutionError, execute  # noqa: PLC0415
+
+    try:
+        with Progress() as progress:
+            return execute(
+                path,
+                parameters,
+                output=out,
+                runs_dir=runs_dir or None,
+                on_start=progress.watch,
+                on_cell=progress.cell,
+            )
+    except ExecutionError as error:
+        _print_end(error.kept, error.run.path, None)
+        raise
+
+
+def _resume(name: str, out: Path | None, runs_dir: str) -> BatchResult:
+    from tunebook.progress import Progress  # noqa: PLC0415
+    from tunebook.runs import Run  # noqa: PLC0415
+
+    run = Run.open(name, runs_dir or "runs")
+    from tunebook.batch import ExecutionError, resume  # noqa: PLC0415
+
+    try:
+        with Progress() as progress:
+            return resume(run, output=out, on_start=progress.watch, on_cell=progress.cell)
+    except ExecutionError as error:
+        _print_end(error.kept, error.run.path, None)
+        raise
+
+
+def _print_end(notebook: Path | None, run: Path, state: State | None) -> None:
+    if notebook is not None:
+        typer.echo(f"notebook  {_safe(notebook)}")
+    typer.echo(f"run       {_safe(run)}")
+    if state is not None and state.metric is not None:
+        before = f"baseline {state.baseline:.3f} -> " if state.baseline is not None else ""
+        typer.echo(f"test accuracy  {before}tuned {state.metric:.3f}")
+
+
+def _read_yaml(path: Path) -> dict[Any, Any]:
+    import yaml  # noqa: PLC0415
+
+    try:
+        content = yaml.safe_load(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        msg = f"cannot read {path}: {error.strerror or error}"
+        raise NotebookError(msg) from None
+    except (yaml.YAMLError, ValueError, RecursionError) as error:
+        mark = getattr(error, "problem_mark", None)
+        place = f" in line {mark.line + 1}" if mark is not None else ""
+        problem = getattr(error, "problem", None) or type(error).__name__
+        msg = f"{path} is not YAML{place}: {problem}; write one `name: value` a line"
+        raise RecipeError(msg) from None
+    if content is None:  # an empty file, or one with comments only
+        return {}
+    if not isinstance(content, dict):
+        msg = f"{path} holds {shown(content, 40)} ({type(content).__name__}); write one `name: value` a line"
+        raise RecipeError(msg)
+    return content
+
+
+def _row(run: Run) -> tuple[str, ...]:
+    try:
+        state = run.state()
+        epoch = f"{state.epoch}/{state.epochs}" if state.epochs else ""
+        return run.name, state.state, epoch, _score(state.baseline), _score(state.metric), _age(state)
+    except (StorageError, TypeError, ValueError, AttributeError):
+        # One broken state.json must not hide the other runs.
+        return run.name, "unreadable", "", "", "", ""
+
+
+def _score(value: float | None) -> str:
+    return "" if value is None else f"{value:.3f}"
+
+
+def _age(state: State) -> str:
+    """Say how long ago a run was last heard of."""
+    seconds = time.time() - max(state.heartbeat, state.finished)
+    for size, unit in ((86_400, "d"), (3_600, "h"), (60, "min")):
+        if seconds >= size:
+            return f"{seconds // size:.0f} {unit}"
+    return f"{max(0.0, seconds):.0f} s"
+
+
+def _changed(run: Run, task: str) -> Iterator[tuple[str, str]]:
+    """Yield the recipe's parameters that differ from their defaults."""
+    from tunebook.tasks import TASKS, recipe_class  # noqa: PLC0415
+
+    # Before the notebook has made its recipe, what was asked for is known.
+    for name in ("recipe.json", "job.json"):
+        if (run.path / name).is_file():
+            raw = _read(run.path / name)
+            values = raw.get("parameters", raw) if isinstance(raw, dict) else {}
+            defaults = recipe_class(task)().model_dump(mode="json") if task in TASKS else {}
+            # run, runs_dir and resume say where the run is, not what it does.
+            for key, value in values.items() if isinstance(values, dict) else ():
+                if key not in {"run", "runs_dir", "resume"} and (key not in defaults or defaults[key] != value):
+                    yield key, shown(value)
+            return
+
+
+def _metrics(run: Run) -> Iterator[tuple[str, str]]:
+    if not (run.path / "metrics.json").is_file():
+        return
+    lines = list(_numbers(_read(run.path / "metrics.json"), ""))
+    yield from lines[:MOST_METRICS]
+    if len(lines) > MOST_METRICS:
+        yield "...", f"{len(lines) - MOST_METRICS} more in {run.path / 'metrics.json'}"
+
+
+def _numbers(value: object, name: str) -> Iterator[tuple[str, str]]:
+    """Yield the numbers of nested mappings, each with the names that lead to it."""
+    if isinstance(value, dict):
+        for key, inner in value.items():
+            yield from _numbers(inner, f"{name}.{key}" if name else str(key))
+    elif isinstance(value, (int, float)) and not isinstance(value, bool):
+        yield name, f"{value:.4g}" if isinstance(value, float) else str(value)
+
+
+def _files(run: Run) -> Iterator[tuple[str, str]]:
+    for path in sorted(run.path.iterdir()):
+        if not path.name.startswith("."):
+            yield path.name + ("/" if path.is_dir() else ""), "" if path.is_dir() else _size(path)
+
+
+def _size(path: Path) -> str:
+    try:
+        size = float(path.stat().st_size)
+    except OSError:  # a link to nowhere, or a file that has gone since
+        return ""
+    for unit in ("B", "kB", "MB"):
+        if size < 1000:  # noqa: PLR2004
+            return f"{size:.0f} {unit}" if unit == "B" or size >= 10 else f"{size:.1f} {unit}"  # noqa: PLR2004
+        size /= 1000
+    return f"{size:.1f} GB"
+
+
+def _read(path: Path) -> Any:  # noqa: ANN401
+    from tunebook.storage import read_json  # noqa: PLC0415
+
+    return read_json(path)
+
+
+def _print_table(titles: tuple[str, ...], rows: list[tuple[str, ...]]) -> None:
+    if not sys.stdout.isatty():
+        _print_columns([titles, *rows])
+        return
+    from rich.console import Console  # noqa: PLC0415
+    from rich.table import Table  # noqa: PLC0415
+    from rich.text import Text  # noqa: PLC0415
+
+    table = Table(box=None, pad_edge=False, header_style="bold")
+    for title in titles:
+        table.add_column(title, overflow="fold")
+    for row in rows:  # as Text: a name is shown, never read as markup
+        table.add_row(*(Text(_safe(cell)) for cell in row))
+    Console().print(table)
+
+
+def _print_columns(rows: Iterable[tuple[str, ...]]) -> None:
+    """Print rows of text in columns; the last one is as wide as it likes."""
+    # A leading indent is ours, so it stays; whatever else is odd in a cell came from data.
+    lines = [[cell[: len(cell) - len(cell.lstrip(" "))] + _safe(cell) for cell in row] for row in rows]
+    widths = [max(map(len, column)) for column in zip(*lines, strict=True)]
+    for line in lines:
+        text = "  ".join(cell.ljust(width) for cell, width in zip(line, widths, strict=True))
+        typer.echo(text.rstrip())
+
+
+def _safe(text: object) -> str:
+    from tunebook.progress import safe  # noqa: PLC0415
+
+    return safe(text)
+
+
+if __name__ == "__main__":
+    main()
