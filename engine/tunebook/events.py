@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import secrets
 import time
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -17,48 +18,13 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 
-class _SynchronousFileWriter:
-    """
-    The part of tensorboardX's FileWriter that SummaryWriter calls, without its thread.
-
-    tensorboardX writes from a thread of its own: when the disk is full the thread dies, its queue
-    fills up, and training hangs for ever. It also names files by the second, so that a second
-    writer in the same second erases the first's file.
-    """
-
-    def __init__(self, folder: Path) -> None:
-        from tensorboardX.event_file_writer import EventsWriter  # noqa: PLC0415
-
-        self.folder = folder
-        self._events = EventsWriter(str(folder / "events"), f".{os.getpid()}.{secrets.token_hex(4)}")
-
-    def get_logdir(self) -> str:
-        return str(self.folder)
-
-    def add_event(self, event: Any, step: int | None = None, walltime: float | None = None) -> None:  # noqa: ANN401
-        event.wall_time = time.time() if walltime is None else walltime
-        if step is not None:
-            event.step = int(step)
-        self._events.write_event(event)
-
-    def add_summary(self, summary: Any, global_step: int | None = None, walltime: float | None = None) -> None:  # noqa: ANN401
-        from tensorboardX.proto.event_pb2 import Event  # noqa: PLC0415
-
-        self.add_event(Event(summary=summary), global_step, walltime)
-
-    def flush(self) -> None:
-        self._events.flush()
-
-    def close(self) -> None:
-        self._events.close()
-
-    def reopen(self) -> None:
-        """Do nothing: SummaryWriter calls it on a writer that is open."""
-
-
 class EventLog:
     """
     Writer of one event file.
+
+    It uses tensorboardX's records and not its SummaryWriter, which writes from a thread of its own:
+    when the disk is full the thread dies, its queue fills up, and training hangs for ever. It also
+    names files by the second, so that a second writer in the same second erases the first's file.
 
     Parameters
     ----------
@@ -74,63 +40,60 @@ class EventLog:
     """
 
     def __init__(self, folder: Path, purge_step: int | None = None) -> None:
-        from tensorboardX import SummaryWriter  # noqa: PLC0415
-        from tensorboardX.proto.event_pb2 import Event, SessionLog  # noqa: PLC0415
+        from tensorboardX.event_file_writer import EventsWriter  # noqa: PLC0415 - slow to import
+        from tensorboardX.proto.event_pb2 import SessionLog  # noqa: PLC0415
 
         self.folder = folder
+        with self._disk():
+            self._events = EventsWriter(str(folder / "events"), f".{os.getpid()}.{secrets.token_hex(4)}")
+        if purge_step is not None:
+            self._add(purge_step, session_log=SessionLog(status=SessionLog.START))
+        self.flush()
+
+    @contextmanager
+    def _disk(self) -> Iterator[None]:
         try:
-            self._file = _SynchronousFileWriter(folder)
-            if purge_step is not None:
-                self._file.add_event(Event(session_log=SessionLog(status=SessionLog.START)), purge_step)
-            self._file.flush()
+            yield
         except OSError as error:
-            raise storage_error(folder, error) from error
-        # write_to_disk=False gives a SummaryWriter that has opened nothing yet.
-        self.writer = SummaryWriter(logdir=str(folder), write_to_disk=False)
-        self.writer.file_writer = self._file
-        self.writer.all_writers = {self._file.get_logdir(): self._file}
+            raise storage_error(self.folder, error) from error
+
+    def _add(self, step: int, **what: Any) -> None:  # noqa: ANN401
+        from tensorboardX.proto.event_pb2 import Event  # noqa: PLC0415
+
+        with self._disk():
+            self._events.write_event(Event(wall_time=time.time(), step=int(step), **what))
 
     def scalars(self, values: Mapping[str, float], step: int) -> None:
         """Log some numbers at a step; NaN marks a value that is undefined."""
-        try:
-            for tag, value in values.items():
-                self.writer.add_scalar(tag, float(value), step)
-        except OSError as error:
-            raise storage_error(self.folder, error) from error
+        from tensorboardX.summary import scalar  # noqa: PLC0415
+
+        for tag, value in values.items():
+            self._add(step, summary=scalar(tag, float(value)))
 
     def text(self, tag: str, text: str, step: int) -> None:
         """Log a Markdown text at a step."""
-        try:
-            self.writer.add_text(tag, text, step)
-        except OSError as error:
-            raise storage_error(self.folder, error) from error
+        from tensorboardX.summary import text as text_summary  # noqa: PLC0415
+
+        self._add(step, summary=text_summary(tag, text))
 
     def hyperparameters(self, values: Mapping[str, Any], metrics: Mapping[str, float]) -> None:
         """Log the recipe for TensorBoard's HPARAMS page, in this same file."""
         from tensorboardX.summary import hparams  # noqa: PLC0415
 
         plain = {k: v if isinstance(v, (bool, int, float, str)) else str(v) for k, v in values.items()}
-        try:
-            for summary in hparams(plain, dict(metrics)):
-                self._file.add_summary(summary)
-            for tag, value in metrics.items():
-                self.writer.add_scalar(tag, value, 0)
-        except OSError as error:
-            raise storage_error(self.folder, error) from error
+        for summary in hparams(plain, dict(metrics)):
+            self._add(0, summary=summary)
+        self.scalars(metrics, 0)
 
     def flush(self) -> None:
         """Hand everything to the system."""
-        try:
-            self._file.flush()
-        except OSError as error:
-            raise storage_error(self.folder, error) from error
+        with self._disk():
+            self._events.flush()
 
     def close(self) -> None:
         """Flush and close the file."""
-        try:
-            self._file.close()
-        except OSError as error:
-            raise storage_error(self.folder, error) from error
+        with self._disk():
+            self._events.close()
 
 
 def read_scalars(folder: Path) -> dict[str, np.ndarray]:

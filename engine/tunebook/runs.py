@@ -120,6 +120,9 @@ class Run:
         path = root / (name or f"{task}-{stamp}-{secrets.token_hex(3)}")
         try:
             root.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise storage_error(root, error) from None
+        try:
             path.mkdir()
         except FileExistsError:
             msg = (

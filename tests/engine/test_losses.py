@@ -1,0 +1,61 @@
+"""The loss is torch's own, for every kind of target."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+from torch.nn.functional import cross_entropy, one_hot
+
+from tunebook.losses import weighted_cross_entropy
+
+
+def some(soft: bool) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor, torch.Tensor]:  # noqa: FBT001
+    generator = torch.Generator().manual_seed(0)
+    logits = torch.randn(17, 5, generator=generator, requires_grad=True)
+    labels = torch.randint(0, 5, (17,), generator=generator)
+    targets = torch.rand(17, 5, generator=generator).softmax(1) if soft else one_hot(labels, 5).float()
+    return logits, labels, targets, torch.rand(5, generator=generator) + 0.1
+
+
+@pytest.mark.parametrize("weighted", [False, True])
+def test_hard_targets_give_torch_s_weighted_mean(weighted: bool) -> None:  # noqa: FBT001
+    logits, labels, targets, weights = some(soft=False)
+    weights = weights if weighted else torch.ones(5)
+    total, norm = weighted_cross_entropy(logits, targets, weights, 0.0)
+    torch.testing.assert_close(total / norm, cross_entropy(logits, labels, weight=weights))
+
+
+@pytest.mark.parametrize("soft", [False, True])
+@pytest.mark.parametrize("smoothing", [0.0, 0.1, 0.7])
+def test_the_sum_is_torch_s_for_soft_and_smoothed_targets(soft: bool, smoothing: float) -> None:  # noqa: FBT001
+    logits, _, targets, weights = some(soft)
+    total, _ = weighted_cross_entropy(logits, targets, weights, smoothing)
+    wanted = cross_entropy(logits, targets, weight=weights, label_smoothing=smoothing, reduction="sum")
+    torch.testing.assert_close(total, wanted)
+
+
+def test_smoothing_without_weights_is_torch_s_mean() -> None:
+    logits, labels, targets, _ = some(soft=False)
+    total, norm = weighted_cross_entropy(logits, targets, torch.ones(5), 0.3)
+    torch.testing.assert_close(total / norm, cross_entropy(logits, labels, label_smoothing=0.3))
+
+
+def test_gradients_are_torch_s() -> None:
+    logits, labels, targets, weights = some(soft=False)
+    total, norm = weighted_cross_entropy(logits, targets, weights, 0.0)
+    (ours,) = torch.autograd.grad(total / norm, logits)
+    (theirs,) = torch.autograd.grad(cross_entropy(logits, labels, weight=weights), logits)
+    torch.testing.assert_close(ours, theirs)
+
+
+def test_parts_add_up_to_the_whole() -> None:
+    logits, _, targets, weights = some(soft=True)
+    whole = weighted_cross_entropy(logits, targets, weights, 0.1)
+    parts = [weighted_cross_entropy(logits[s], targets[s], weights, 0.1) for s in (slice(6), slice(6, None))]
+    torch.testing.assert_close(parts[0][0] + parts[1][0], whole[0])
+    torch.testing.assert_close(parts[0][1] + parts[1][1], whole[1])
+
+
+def test_extreme_logits_stay_finite() -> None:
+    logits = torch.tensor([[1e4, -1e4]])
+    assert torch.isfinite(weighted_cross_entropy(logits, torch.tensor([[0.0, 1.0]]), torch.ones(2), 0.1)[0])
