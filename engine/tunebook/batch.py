@@ -476,7 +476,7 @@ class _Execution:
 
 def _text(notebook: nbformat.NotebookNode | None) -> str:
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # about cells without ids, which older notebooks have
+        warnings.simplefilter("ignore")  # about cells without ids, as older notebooks have them
         return str(nbformat.writes(notebook))  # type: ignore[no-untyped-call]
 
 
@@ -485,7 +485,9 @@ def _valid(path: Path) -> dict[str, Any]:
     if not isinstance(source.setdefault("metadata", {}), dict):
         source["metadata"] = None  # which the check below refuses
     try:
-        nbformat.validate(nbformat.from_dict(source))  # type: ignore[no-untyped-call]
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # as above
+            nbformat.validate(nbformat.from_dict(source))  # type: ignore[no-untyped-call]
     except (nbformat.ValidationError, KeyError, TypeError, ValueError) as error:
         first = safe(str(error).partition("\n")[0], 160)
         msg = f"{path} is not a valid notebook: {first}; open it in JupyterLab and save it"

@@ -19,9 +19,6 @@ if TYPE_CHECKING:
     from tunebook.batch import BatchResult
     from tunebook.runs import Run, State
 
-#: Most lines of metrics that ``tunebook show`` prints; metrics.json has them all.
-MOST_METRICS = 40
-
 # The class lives in click or in typer, as typer's version has it.
 _CommandLineError: type[Exception] = typer.BadParameter.__mro__[2]
 _INTERRUPTED = 130
@@ -310,21 +307,19 @@ def _changed(run: Run, task: str) -> Iterator[tuple[str, str]]:
 
 
 def _metrics(run: Run) -> Iterator[tuple[str, str]]:
-    if not (run.path / "metrics.json").is_file():
+    if (run.path / "metrics.json").is_file():
+        yield from _scores(_read(run.path / "metrics.json"), "")
+
+
+def _scores(value: object, name: str) -> Iterator[tuple[str, str]]:
+    """Yield a line for each evaluation in nested mappings, named by the keys that lead to it."""
+    if not isinstance(value, dict):
         return
-    lines = list(_numbers(_read(run.path / "metrics.json"), ""))
-    yield from lines[:MOST_METRICS]
-    if len(lines) > MOST_METRICS:
-        yield "...", f"{len(lines) - MOST_METRICS} more in {run.path / 'metrics.json'}"
-
-
-def _numbers(value: object, name: str) -> Iterator[tuple[str, str]]:
-    """Yield the numbers of nested mappings, each with the names that lead to it."""
-    if isinstance(value, dict):
-        for key, inner in value.items():
-            yield from _numbers(inner, f"{name}.{key}" if name else str(key))
-    elif isinstance(value, (int, float)) and not isinstance(value, bool):
-        yield name, f"{value:.4g}" if isinstance(value, float) else str(value)
+    if isinstance(value.get("accuracy"), float):
+        yield name, ", ".join(f"{key} {number:.3f}" for key, number in value.items() if isinstance(number, float))
+        return
+    for key, inner in value.items():
+        yield from _scores(inner, f"{name}, {key}" if name else str(key))
 
 
 def _files(run: Run) -> Iterator[tuple[str, str]]:
