@@ -75,26 +75,25 @@ class DropoutSites:
 
     def apply(self, rates: Mapping[str, float | None]) -> None:
         """
-        Set the rate of each kind; ``None`` leaves a kind as it is. May be called between any two steps.
+        Set the rate of each kind, or of none where one is refused; ``None`` leaves a kind as it is. May be called between any two steps.
 
         Raises
         ------
         RecipeError
             A rate above 0 is asked of a kind that the model has no site for, or is not in [0, 1).
         """
-        for kind, rate in rates.items():
-            if rate is None:
-                continue
+        wanted = {kind: rate for kind, rate in rates.items() if rate is not None}
+        for kind, rate in wanted.items():
             if not 0.0 <= rate < 1.0:
                 msg = f"dropout of kind {kind!r}: got {rate!r}; allowed: a number at least 0 and below 1"
                 raise RecipeError(msg)
-            sites = [site for site in self.sites if site.kind == kind]
-            if rate and not sites:
+            if rate and kind not in self.kinds:
                 have = ", ".join(self.kinds) or "none"
                 msg = f"this model has no place for dropout of kind {kind!r} (it has: {have}); leave it None or 0"
                 raise RecipeError(msg)
-            for site in sites:
-                setattr(self.module.get_submodule(site.module_name), site.attribute, rate * site.factor)
+        for site in self.sites:
+            if site.kind in wanted:
+                setattr(self.module.get_submodule(site.module_name), site.attribute, wanted[site.kind] * site.factor)
 
 
 def find_sites(module: nn.Module, kind_of: Callable[[str, nn.Module, str], str | None]) -> list[DropoutSite]:
