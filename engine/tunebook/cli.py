@@ -137,11 +137,11 @@ def show_command(
     runs_dir: RunsDir = "runs",
 ) -> None:
     """Show a run: state, parameters, metrics, files."""
-    from tunebook.progress import describe  # noqa: PLC0415
+    from tunebook.progress import describe, read_state  # noqa: PLC0415
     from tunebook.runs import Run  # noqa: PLC0415
 
     run = Run.open(name, runs_dir)
-    state = run.state()
+    state = read_state(run)
     typer.echo(_safe(run.path))
     _print_columns([("state", describe(state)), ("task", state.task or "none"), ("age", _age(state))])
     for title, lines in (
@@ -267,13 +267,14 @@ def _read_yaml(path: Path) -> dict[Any, Any]:
 
 
 def _row(run: Run) -> tuple[str, ...]:
+    from tunebook.progress import read_state  # noqa: PLC0415
+
     try:
-        state = run.state()
-        epoch = f"{state.epoch}/{state.epochs}" if state.epochs else ""
-        return run.name, state.state, epoch, _score(state.baseline), _score(state.metric), _age(state)
-    except (StorageError, TypeError, ValueError, AttributeError):
-        # One broken state.json must not hide the other runs.
+        state = read_state(run)
+    except StorageError:  # one broken state.json must not hide the other runs
         return run.name, "unreadable", "", "", "", ""
+    epoch = f"{state.epoch}/{state.epochs}" if state.epochs else ""
+    return run.name, state.state, epoch, _score(state.baseline), _score(state.metric), _age(state)
 
 
 def _score(value: float | None) -> str:

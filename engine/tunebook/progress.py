@@ -5,9 +5,10 @@ from __future__ import annotations
 import sys
 import threading
 from contextlib import suppress
+from dataclasses import fields
 from typing import TYPE_CHECKING, Self, TextIO
 
-from tunebook.errors import StorageError
+from tunebook.errors import StorageError, shown
 
 if TYPE_CHECKING:
     from rich.progress import Progress as Bar
@@ -80,6 +81,30 @@ def describe(state: State) -> str:
     return ": ".join([state.state, *["; ".join(part for part in parts if part)][: any(parts)]])
 
 
+def read_state(run: Run) -> State:
+    """
+    Read a run's state for showing it: another program may have written the file, or half of it.
+
+    Raises
+    ------
+    StorageError
+        It cannot be read, or holds something else than a run's state.
+    """
+    kinds: dict[type, tuple[type, ...]] = {str: (str,), int: (int,), float: (int, float)}
+    try:
+        state = run.state()
+        for item in fields(state):
+            value = getattr(state, item.name)
+            expected = (int, float, type(None)) if item.default is None else kinds[type(item.default)]
+            if not isinstance(value, expected):
+                msg = f"{item.name} is {shown(value)}"
+                raise TypeError(msg)  # noqa: TRY301  # told as the errors of Run.state are
+    except (AttributeError, TypeError, ValueError) as error:
+        msg = f"{run.path / 'state.json'} is not a run's state: {error}; it can be removed with its folder"
+        raise StorageError(msg) from None
+    return state
+
+
 class Progress:
     """
     Shows a run while it goes on: one live line on a terminal, plain lines elsewhere.
@@ -141,8 +166,8 @@ class Progress:
         if self._run is None:
             return
         # What another process writes may be missing or strange for a moment; a display never ends a run.
-        with suppress(StorageError, OSError, TypeError, ValueError):
-            self._state = self._run.state()
+        with suppress(StorageError, OSError):
+            self._state = read_state(self._run)
             self._show()
 
     def _show(self) -> None:

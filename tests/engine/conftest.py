@@ -22,7 +22,7 @@ def write_notebook(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> WriteNote
     def write(*sources: str, name: str = "work.ipynb", parameters: str = "", **metadata: Any) -> Path:
         cells = [_cell(f"c{at}", source) for at, source in enumerate(sources)]
         if parameters:
-            cells.insert(0, _cell("p", parameters) | {"metadata": {"tags": ["parameters"]}})
+            cells.insert(0, _code("p", parameters) | {"metadata": {"tags": ["parameters"]}})
         path = tmp_path / name
         path.parent.mkdir(parents=True, exist_ok=True)
         notebook = {"nbformat": 4, "nbformat_minor": 5, "metadata": metadata, "cells": cells}
@@ -35,6 +35,10 @@ def write_notebook(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> WriteNote
 def _cell(name: str, source: str) -> dict[str, Any]:
     if source.startswith("#"):
         return {"cell_type": "markdown", "id": name, "metadata": {}, "source": source}
+    return _code(name, source)
+
+
+def _code(name: str, source: str) -> dict[str, Any]:
     return {
         "cell_type": "code",
         "id": name,

@@ -201,7 +201,8 @@ def test_a_failed_cell_keeps_the_notebook_and_what_was_there(write_notebook: Wri
 
 def test_a_tunebook_error_is_told_as_it_is_and_a_resumed_run_finishes(write_notebook: WriteNotebook) -> None:
     refuse = "from tunebook.errors import DataError\nif not resume: raise DataError('no pictures; add some')"
-    path = write_notebook(refuse, "print(epochs, resume)", parameters="epochs = 6\nresume = ''\nrun = ''\nruns_dir = ''", tunebook=TASK)
+    cell = "epochs = 6\nresume = ''\nrun = ''\nruns_dir = ''"
+    path = write_notebook(refuse, "print(epochs, resume)", parameters=cell, tunebook=TASK)
     with pytest.raises(ExecutionError, match=r"^no pictures; add some$") as caught:
         execute(path, {"epochs": 2, "run": "a run"})
     assert caught.value.kept == Path("runs/a run/notebook.failed.ipynb")
