@@ -12,7 +12,7 @@ import warnings
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 import nbformat
 from jupyter_client.kernelspec import NATIVE_KERNEL_NAME, KernelSpec, KernelSpecManager, NoSuchKernel
@@ -23,7 +23,6 @@ from papermill.clientwrap import PapermillNotebookClient
 from papermill.engines import Engine, papermill_engines
 from papermill.exceptions import PapermillExecutionError
 
-from tunebook import errors
 from tunebook.errors import NotebookError, RecipeError, StorageError, TunebookError, shown
 from tunebook.parameters import settle_parameters
 from tunebook.progress import safe
@@ -50,7 +49,6 @@ _JOB = "job.json"
 _PART = ".notebook.ipynb.part"
 _KERNEL_LOG = "kernel.log"
 _ANSI = re.compile(r"\x1b\[[0-9;?]*[ -/]*[@-~]")
-_OURS = {name for name, kind in vars(errors).items() if isinstance(kind, type) and issubclass(kind, TunebookError)}
 
 _log = logging.getLogger("tunebook.batch")
 # Without a handler Python prints warnings of these loggers on stderr; what matters is raised.
@@ -420,13 +418,17 @@ class _Execution:
 
     def _unfinished(self, error: Exception | None) -> ExecutionError:
         """Keep what there is, write the run's state, and say in one line what happened."""
-        ending = "stopped" if self._signal else "failed"
+        run = Run(self.path)
+        stopped = False
+        with suppress(StorageError):  # the reason why it ended counts more than that it cannot be read or written
+            stopped = run.state().state == "stopped"  # the training itself was told to, and raised
+        ending: Literal["failed", "stopped"] = "stopped" if self._signal or stopped else "failed"
         message = self._stopped() if self._signal else self._failed(error)
         kept = self._keep(ending)
-        with suppress(StorageError):  # the reason why it ended counts more than that it cannot be written
-            if not (ending == "stopped" and Run(self.path).state().state == "stopped"):
-                Run(self.path).update(state=ending, message=message, finished=time.time())
-        return ExecutionError(message, Run(self.path), kept, 128 + self._signal if self._signal else 1)
+        with suppress(StorageError):
+            if not stopped:
+                run.update(state=ending, message=message, finished=time.time())
+        return ExecutionError(message, run, kept, 128 + self._signal if self._signal else 1)
 
     def _keep(self, ending: str) -> Path | None:
         if self._notebook is None:
@@ -448,7 +450,8 @@ class _Execution:
         if isinstance(error, PapermillExecutionError):
             lines = [safe(line, 400) for line in _ANSI.sub("", str(error.evalue)).splitlines() if line.strip()]
             first = lines[0] if lines else "no message"
-            if error.ename in _OURS:
+            # What TunebookError has IPython show in a traceback's place; its line says enough.
+            if list(error.traceback) == [f"{error.ename}: {error.evalue}"]:
                 return first
             return f"{self._where(error.cell_index)}: {safe(error.ename)}: {first}"
         if isinstance(error, DeadKernelError):

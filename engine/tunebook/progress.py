@@ -31,8 +31,8 @@ def safe(text: object, limit: int = 0) -> str:
         Longest result; 0 does not cut.
     """
     line = " ".join(str(text).split())
-    shown = "".join(c if c.isprintable() else c.encode("unicode_escape").decode("ascii") for c in line)
-    return shown if not limit or len(shown) <= limit else shown[: limit - 3] + "..."
+    fit = "".join(c if c.isprintable() else c.encode("unicode_escape").decode("ascii") for c in line)
+    return fit if not limit or len(fit) <= limit else fit[: limit - 3] + "..."
 
 
 def duration(seconds: float) -> str:

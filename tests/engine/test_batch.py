@@ -235,6 +235,19 @@ def test_a_notebook_that_cannot_be_written_at_its_place_is_kept_in_the_run(write
     assert Path(str(caught.value).rpartition(" is ")[2]).is_file()
 
 
+def test_a_training_that_was_told_to_stop_is_stopped_not_failed(write_notebook: WriteNotebook) -> None:
+    stop = (
+        "from tunebook.runs import Run\nfrom tunebook.training import TrainingStopped\n"
+        "Run.open(run, runs_dir).update(state='stopped', message='as told')\nraise TrainingStopped('as told')"
+    )
+    path = write_notebook(stop, parameters="run = ''\nruns_dir = ''", tunebook=TASK)
+    with pytest.raises(ExecutionError, match="^as told$") as caught:
+        execute(path)
+    assert caught.value.kept is not None
+    assert caught.value.kept.name == "notebook.stopped.ipynb"
+    assert caught.value.run.state().state == "stopped"
+
+
 PATIENT = """
 import time
 print('on', flush=True)
