@@ -150,7 +150,9 @@ class Progress:
             self._bar.stop()
 
     def watch(self, run: Run) -> None:
-        """Follow this run's state from now on."""
+        """Follow this run's state from now on; epochs that a resumed run did before are not news."""
+        with suppress(StorageError, OSError):
+            self._epoch = read_state(run).epoch
         self._run = run
 
     def cell(self, index: int, cells: int, title: str) -> None:

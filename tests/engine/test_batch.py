@@ -241,7 +241,7 @@ def test_a_training_that_was_told_to_stop_is_stopped_not_failed(write_notebook: 
         "Run.open(run, runs_dir).update(state='stopped', message='as told')\nraise TrainingStopped('as told')"
     )
     path = write_notebook(stop, parameters="run = ''\nruns_dir = ''", tunebook=TASK)
-    with pytest.raises(ExecutionError, match="^as told$") as caught:
+    with pytest.raises(ExecutionError, match=r"^as told$") as caught:
         execute(path)
     assert caught.value.kept is not None
     assert caught.value.kept.name == "notebook.stopped.ipynb"

@@ -94,6 +94,16 @@ def test_a_log_gets_a_line_for_each_epoch(tmp_path: Path) -> None:
     ]
 
 
+def test_epochs_before_a_resumption_are_not_told_again(tmp_path: Path) -> None:
+    stream = io.StringIO()
+    run = Run.create(tmp_path, "r", "image-classification")
+    run.update(epoch=2, epochs=6)
+    with Progress(stream) as progress:
+        progress.watch(run)
+        progress._look()
+    assert stream.getvalue() == "starting the kernel\n"
+
+
 def test_a_terminal_gets_one_live_line(tmp_path: Path) -> None:
     stream = Terminal()
     run = Run.create(tmp_path, "r", "image-classification")
