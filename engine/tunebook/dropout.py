@@ -75,7 +75,9 @@ class DropoutSites:
 
     def apply(self, rates: Mapping[str, float | None]) -> None:
         """
-        Set the rate of each kind, or of none where one is refused; ``None`` leaves a kind as it is. May be called between any two steps.
+        Set the rate of each kind; ``None`` leaves a kind as it is. May be called between any two steps.
+
+        Where one rate is refused, none is set.
 
         Raises
         ------

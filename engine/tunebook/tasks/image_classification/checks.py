@@ -246,7 +246,7 @@ def _codes(light: np.ndarray) -> np.ndarray:
     waves = basis @ light @ basis.T
     down, across = np.divmod(np.arange(_SIDE**2), _SIDE)
     lowest = np.lexsort((down, down + across))[1:65]
-    waves = waves.reshape(len(light), -1)[:, lowest]
+    waves = waves.reshape(-1, _SIDE**2)[:, lowest]
     bits = waves > 0.2 * np.abs(waves).mean(axis=1, keepdims=True)
     # Each band gets low and high frequencies: the low ones alone are alike in too many pictures.
     spread = bits.reshape(-1, 16, 4).swapaxes(1, 2).reshape(-1, 64)

@@ -7,6 +7,7 @@ import hashlib
 import os
 import pickle
 import socket
+import warnings
 from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
@@ -190,8 +191,12 @@ def _from_folder(folder: Path, recipe: ImageClassification, classes: Sequence[st
     if not isinstance(name, str) or not timm.is_model(name.split(".")[0]):
         msg = f"model {shown(str(folder))}: config.json names no architecture that timm has (got {shown(name)})"
         raise ModelError(msg)
+    for key, kind in (("pretrained_cfg", dict), ("label_names", list)):
+        if not isinstance(config.get(key) or kind(), kind):
+            msg = f"model {shown(str(folder))}: {key} of config.json is no {kind.__name__} (got {shown(config[key])})"
+            raise ModelError(msg)
     module = _create(name, recipe, len(classes), pretrained=False)
-    _config(module).update(config.get("pretrained_cfg", {}))
+    _config(module).update(config.get("pretrained_cfg") or {})
     if recipe.weights != "pretrained":
         return module, name, "random weights", False
     files = [folder / n for n in ("model.safetensors", "pytorch_model.bin") if (folder / n).is_file()]
@@ -220,7 +225,10 @@ def read_weights(file: Path) -> dict[str, Tensor]:
         except StorageError as error:
             raise ModelError(f"weights: {error}; fetch or save the file again") from None
     try:
-        loaded = torch.load(file, map_location="cpu", weights_only=True)
+        with warnings.catch_warnings():
+            # torch warns of other pickle protocols; what it cannot read without running it, it refuses anyway.
+            warnings.simplefilter("ignore")
+            loaded = torch.load(file, map_location="cpu", weights_only=True)
     except pickle.UnpicklingError:
         what = "holds pickled objects or is damaged, and is not opened"
         msg = f"weights {shown(str(file))} {what}; save it as .safetensors"
