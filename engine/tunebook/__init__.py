@@ -21,7 +21,6 @@ if TYPE_CHECKING:
         load_examples,
         load_model,
         measure_baseline,
-        open_run,
         preview,
         tune,
     )
@@ -37,7 +36,6 @@ _HOMES = {
     "load_examples": "tunebook.workflow",
     "load_model": "tunebook.workflow",
     "measure_baseline": "tunebook.workflow",
-    "open_run": "tunebook.workflow",
     "preview": "tunebook.workflow",
     "tune": "tunebook.workflow",
 }
@@ -51,7 +49,6 @@ __all__ = [
     "load_examples",
     "load_model",
     "measure_baseline",
-    "open_run",
     "preview",
     "tune",
 ]

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import os
 import platform
+import sys
 from importlib import metadata
 from pathlib import Path
+from types import ModuleType
 
 _CGROUP = Path("/sys/fs/cgroup")
 
@@ -70,3 +72,19 @@ def versions() -> dict[str, str]:
         except metadata.PackageNotFoundError:
             continue
     return found
+
+
+def plain_bars() -> None:
+    """
+    Make libraries in a kernel use tqdm's text bars, unless the notebook has imported ipywidgets itself.
+
+    ``tqdm.auto`` would import ipywidgets in every kernel, and leave widgets in the output of a
+    batch run that nothing can show.
+    """
+    if "ipywidgets" in sys.modules or "tqdm.autonotebook" in sys.modules:
+        return
+    from tqdm import std  # noqa: PLC0415
+
+    stand_in = ModuleType("tqdm.autonotebook")
+    stand_in.tqdm, stand_in.trange = std.tqdm, std.trange  # type: ignore[attr-defined]
+    sys.modules["tqdm.autonotebook"] = stand_in

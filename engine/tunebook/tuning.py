@@ -1,0 +1,439 @@
+"""One run from its first step to its finished directory, in a thread of its own, so that a notebook can await it."""
+
+from __future__ import annotations
+
+import asyncio
+import sys
+import threading
+import time
+from concurrent.futures import Future
+from contextlib import nullcontext, suppress
+from dataclasses import asdict
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pandas as pd
+
+from tunebook import devices as device_module
+from tunebook import machine
+from tunebook.baseline import SPLITS, Baseline
+from tunebook.card import write_card
+from tunebook.checkpoints import Checkpoints
+from tunebook.devices import Devices
+from tunebook.errors import RecipeError, StorageError, TunebookError, shown
+from tunebook.events import EventLog
+from tunebook.fairness import PREFIX
+from tunebook.metrics import measure
+from tunebook.predicting import predict_scores
+from tunebook.reports import Report
+from tunebook.runs import Run
+from tunebook.storage import read_json, replacing, replacing_folder, write_json, write_text
+from tunebook.training import Trainer, TrainingStopped
+from tunebook.verdict import judge
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Generator, Iterator, Mapping
+
+    from tunebook.examples import Examples
+    from tunebook.recipe import Recipe
+    from tunebook.tasks.base import Model, Reader, Task
+
+#: What may differ between a run and its resumption: it changes where things are kept, not what is computed.
+FREE_TO_CHANGE = ("run", "runs_dir", "resume", "onnx", "checkpoint_seconds", "on_problem")
+#: Seconds between two writes of state.json while training.
+_HEARTBEAT = 0.5
+#: Seconds between two updates of a notebook's progress display.
+_REFRESH = 0.5
+
+
+class Tuning:
+    """
+    A training under way.
+
+    In a notebook, ``run = await tune(...)`` keeps the kernel free while it trains; in a script,
+    ``tune(...).result()`` waits. Interrupting either ends training at the next step with a checkpoint.
+
+    Parameters
+    ----------
+    work
+        Called in a thread with the stop event; returns the finished run.
+    describe
+        Gives a text that says how far it is.
+    """
+
+    def __init__(self, work: Callable[[threading.Event], Run], describe: Callable[[], str]) -> None:
+        self._stop = threading.Event()
+        self._describe = describe
+        self._future: Future[Run] = Future()
+        self._thread = threading.Thread(target=self._work, args=(work,), name="tunebook-training", daemon=True)
+        self._thread.start()
+
+    def _work(self, work: Callable[[threading.Event], Run]) -> None:
+        try:
+            self._future.set_result(work(self._stop))
+        except BaseException as error:  # noqa: BLE001 - it is raised where the result is awaited
+            self._future.set_exception(error)
+
+    def stop(self) -> None:
+        """End training after the step under way, with a checkpoint; awaiting it then raises ``TrainingStopped``."""
+        self._stop.set()
+
+    def done(self) -> bool:
+        """Whether it has ended, well or not."""
+        return self._future.done()
+
+    def result(self, timeout: float | None = None) -> Run:
+        """
+        Wait for the finished run.
+
+        Parameters
+        ----------
+        timeout
+            Longest time in seconds to wait; ``None`` is no limit.
+
+        Raises
+        ------
+        TunebookError
+            Training failed or was stopped; the run directory says the same.
+        TimeoutError
+            It is not done yet.
+        """
+        try:
+            return self._future.result(timeout)
+        except (KeyboardInterrupt, SystemExit):
+            self.stop()
+            with suppress(TunebookError):
+                self._future.result()
+            raise
+
+    def __await__(self) -> Generator[Any, None, Run]:
+        return self._wait().__await__()
+
+    async def _wait(self) -> Run:
+        shown_text = _Display()
+        future = asyncio.wrap_future(self._future)
+        try:
+            while not future.done():
+                shown_text.update(self._describe())
+                # Waiting does not cancel the future when it is itself cancelled, as an interrupt does.
+                await asyncio.wait({future}, timeout=_REFRESH)
+        except asyncio.CancelledError:
+            self.stop()
+            await asyncio.wait({asyncio.wrap_future(self._future)})
+            shown_text.update(self._describe())
+            raise
+        shown_text.update(self._describe())
+        return self._future.result()
+
+
+class _Display:
+    """A text in the notebook's output that is replaced by newer ones; nothing outside a notebook."""
+
+    def __init__(self) -> None:
+        shell = getattr(sys.modules.get("IPython"), "get_ipython", lambda: None)()
+        self._is_notebook = getattr(shell, "kernel", None) is not None
+        self._handle: Any = None
+        self._text = ""
+
+    def update(self, text: str) -> None:
+        if not self._is_notebook or text == self._text:
+            return
+        from IPython.display import display  # noqa: PLC0415
+
+        self._text = text
+        if self._handle is None:
+            self._handle = display({"text/plain": text}, raw=True, display_id=True)
+        else:
+            self._handle.update({"text/plain": text}, raw=True)
+
+
+class Session:
+    """
+    All that one tuning needs, and its steps.
+
+    Parameters
+    ----------
+    task, recipe, examples, model, reader
+        What is trained on what.
+    baseline
+        Measured before; ``None`` leaves it out of the report.
+    dropped
+        Examples that the checks dropped, by kind of finding, for the model card.
+    """
+
+    def __init__(
+        self,
+        task: Task,
+        recipe: Recipe,
+        examples: Examples,
+        model: Model,
+        reader: Reader,
+        baseline: Baseline | None,
+        dropped: Mapping[str, int],
+    ) -> None:
+        self.task, self.recipe, self.examples, self.model, self.reader = task, recipe, examples, model, reader
+        self.baseline, self.dropped = baseline, dict(dropped)
+        self.devices = Devices(recipe, model.module)
+        self.run = Run(Path(self.devices.agree(str(open_run(recipe).path) if self.devices.is_main else "")))
+        self.trainer: Trainer | None = None
+        self.phase = "preparing"
+        self._beat = 0.0
+
+    # The whole of it.
+
+    def work(self, stop: threading.Event) -> Run:
+        """
+        Train, measure and write the run directory.
+
+        Raises
+        ------
+        TunebookError
+            It failed or was stopped; ``state.json`` says the same.
+        """
+        run = self.run
+        with run.owned() if self.devices.is_main else nullcontext():
+            try:
+                self._train(stop)
+                self._finish()
+            except TrainingStopped as stopped:
+                self._say(state="stopped", phase="stopped", message=str(stopped), finished=time.time())
+                msg = f"{stopped}: resume={str(run.path)!r}, or `tunebook run --resume {run.path}`"
+                raise TrainingStopped(msg) from None
+            except BaseException as error:
+                # A full disk may refuse this too; then the run is found without an owner, and reported as died.
+                with suppress(StorageError):
+                    message = str(error) if isinstance(error, TunebookError) else f"{type(error).__name__}: {error}"
+                    self._say(state="failed", phase="failed", message=message, finished=time.time())
+                raise
+        return run
+
+    def describe(self) -> str:
+        """Say how far it is: a line on now, and one on each epoch done."""
+        trainer = self.trainer
+        if trainer is None:
+            return f"{self.run.name}: {self.phase}"
+        progress, recipe = trainer.progress, self.recipe
+        head = [f"{self.run.name}: {self.phase}"]
+        if not progress.is_done:
+            width = 24
+            filled = round(width * progress.step / max(trainer.steps, 1))
+            head.append(f"[{'#' * filled}{'.' * (width - filled)}]")
+            head.append(f"epoch {min(progress.epoch + 1, recipe.epochs)}/{recipe.epochs}")
+            head.append(f"step {progress.step}/{trainer.steps}")
+            if trainer.last_loss is not None:
+                head.append(f"loss {trainer.last_loss:.3f}")
+            if trainer.seconds_left is not None:
+                head.append(f"{trainer.seconds_left / 60:.1f} min left")
+        best = progress.best.get("epoch")
+        rows = [
+            f"{row['epoch']:>5}  {row['train']['loss']:>10.3f}  {row['validation']['loss']:>10.3f}  "
+            f"{row['validation']['accuracy']:>10.3f}  {row['validation']['macro_f1']:>10.3f}"
+            f"{' *' if row['epoch'] == best else '  '}  {row['trains']}"
+            for row in progress.history[-30:]
+        ]
+        names = f"{'epoch':>5}  {'train loss':>10}  {'valid loss':>10}  {'accuracy':>10}  {'macro-F1':>10}    trains"
+        return "\n".join(["  ".join(head), *([names, *rows] if rows else [])])
+
+    def _say(self, *, durable: bool = True, **changes: Any) -> None:  # noqa: ANN401
+        if "phase" in changes:
+            self.phase = changes["phase"]
+        if self.devices.is_main:
+            self.run.update(durable=durable, **changes)
+
+    def _train(self, stop: threading.Event) -> None:
+        recipe, run = self.recipe, self.run
+        accuracy = self.baseline.best["test"]["accuracy"] if self.baseline is not None else None
+        self._say(
+            state="running", task=self.task.name, phase="preparing", message="", epochs=recipe.epochs, baseline=accuracy,
+            started=run.state().started or time.time(), finished=0.0,
+        )  # fmt: skip
+        checkpoints = Checkpoints(run.path / "checkpoints")
+        found = checkpoints.latest()
+        threads = found[0].progress.get("threads", 0) if found else 0
+        with device_module.threads(threads):
+            if self.devices.is_main:
+                self._describe_run(resumed=bool(recipe.resume))
+            log = None
+            if self.devices.is_main:
+                log = EventLog(run.path, found[0].progress["step"] + 1 if found else 0 if recipe.resume else None)
+            trainer = Trainer(
+                self.task, recipe, self.examples, self.model, self.reader, self.devices,
+                log=log, checkpoints=checkpoints if self.devices.is_main else None,
+            )  # fmt: skip
+            if found:
+                trainer.restore(found[0])
+            self.trainer = trainer
+            self._say(phase="tuning", steps=trainer.steps, step=trainer.progress.step, epoch=trainer.progress.epoch)
+            try:
+                trainer.fit(stop, self._on_step)
+                if log is not None:
+                    best = trainer.progress.history[int(trainer.progress.best["epoch"]) - 1]["validation"]
+                    log.hyperparameters(recipe.model_dump(), {f"best/{k}": best[k] for k in ("accuracy", "macro_f1", "loss")})
+            finally:
+                if log is not None:
+                    log.close()
+
+    def _on_step(self, trainer: Trainer) -> None:
+        now = time.monotonic()
+        if now - self._beat < _HEARTBEAT and trainer.progress.in_epoch:
+            return
+        self._beat = now
+        progress = trainer.progress
+        self._say(
+            durable=False, step=progress.step, epoch=progress.epoch, loss=trainer.last_loss, seconds_left=trainer.seconds_left
+        )
+
+    def _describe_run(self, *, resumed: bool) -> None:
+        recipe = {
+            "task": self.task.name,
+            "parameters": self.recipe.model_dump(),
+            "versions": machine.versions(),
+            "device": self.devices.describe(),
+            "seed": self.recipe.seed,
+            "data": {
+                "source": self.examples.source, "sha256": self.examples.fingerprint(), "examples": len(self.examples),
+                "classes": list(self.examples.classes),
+            },
+            "model": {"name": self.model.name, "origin": self.model.origin, "sha256": self.model.fingerprint},
+        }  # fmt: skip
+        path = self.run.path / "recipe.json"
+        if resumed and path.is_file():
+            _check_same(read_json(path), recipe, self.run)
+            return
+        write_json(path, recipe)
+
+    def _finish(self) -> None:
+        trainer, run = self.trainer, self.run
+        assert trainer is not None  # noqa: S101
+        self._say(phase="measuring", step=trainer.progress.step, epoch=trainer.progress.epoch, seconds_left=None)
+        weights, _ = Checkpoints(run.path / "checkpoints").load_best()
+        module = self.model.module
+        module.load_state_dict(weights)
+        truth = self.examples.targets()
+        with device_module.threads(trainer.progress.threads):
+            scores = {
+                split: predict_scores(self.task, module, self.reader, self.examples.rows(split), self.devices)
+                for split in SPLITS
+            }
+        if not self.devices.is_main:
+            return
+        tuned = {split: measure(scores[split], truth[self.examples.rows(split)], self.examples.classes) for split in SPLITS}
+        metrics = self._metrics(trainer, tuned)
+        write_json(run.path / "metrics.json", metrics)
+        with replacing(run.path / "predictions.parquet") as temporary:
+            self._predictions(scores).to_parquet(temporary, index=False)
+        self._say(phase="exporting")
+        with replacing_folder(run.path / "model") as folder:
+            exported = self.task.export(self.model, self.examples.classes, self.recipe, folder)
+        self._say(phase="reporting")
+        report = Report(run)
+        with replacing_folder(run.path / "report") as folder:
+            report.curves().save(folder / "curves.png")
+            report.confusion().save(folder / "confusion.png")
+            report.calibration().save(folder / "calibration.png")
+            report.mistakes(self.examples).save(folder / "mistakes.png")
+        card = write_card(report, self.recipe, self.examples, self.model, self.dropped, exported)
+        write_text(run.path / "README.md", card)
+        self._say(state="finished", phase="finished", metric=tuned["test"]["accuracy"], message="", finished=time.time())
+
+    def _metrics(self, trainer: Trainer, tuned: dict[str, Any]) -> dict[str, Any]:
+        history = trainer.progress.history
+        best = int(trainer.progress.best["epoch"])
+        counts = dict(zip(self.examples.classes, self.examples.class_counts("train").tolist(), strict=True))
+        baseline = self.baseline
+        base = baseline.best["validation"]["accuracy"] if baseline is not None else None
+        return {
+            "classes": list(self.examples.classes),
+            "train_counts": counts,
+            "monitor": self.recipe.monitor,
+            "baseline": baseline.name if baseline is not None else "",
+            "baselines": baseline.metrics if baseline is not None else {},
+            "stages": list(_stages(history, self.recipe.monitor)),
+            "tuned": {"epoch": best, **tuned},
+            "history": history,
+            "verdicts": [asdict(v) for v in judge(history, best, counts, base)],
+        }
+
+    def _predictions(self, scores: dict[str, np.ndarray]) -> pd.DataFrame:
+        rows = np.concatenate([self.examples.rows(split) for split in SPLITS])
+        parts = [("tuned", rows, np.concatenate([scores[split] for split in SPLITS]))]
+        if self.baseline is not None:
+            parts.insert(0, ("baseline", self.baseline.rows, self.baseline.scores))
+        tables = []
+        classes = np.array(self.examples.classes, dtype=object)
+        for name, where, values in parts:
+            frame = self.examples.frame.iloc[where]
+            table = pd.DataFrame({"model": name, "id": frame["id"].to_numpy(), "split": frame["split"].to_numpy()})
+            table["truth"] = frame["label"].to_numpy()
+            table["prediction"] = classes[values.argmax(axis=1)]
+            table["confidence"] = values.max(axis=1).astype(np.float32)
+            table["scores"] = list(values.astype(np.float32))
+            for attribute in self.examples.sensitive:
+                table[PREFIX + attribute] = frame[attribute].to_numpy()
+            tables.append(table)
+        return pd.concat(tables, ignore_index=True)
+
+
+def open_run(recipe: Recipe) -> Run:
+    """
+    Return the directory of the run that a recipe asks for: a new one, a queued one, or the one to resume.
+
+    Raises
+    ------
+    StorageError
+        The run is there already, is not there, or cannot be resumed.
+    """
+    if recipe.resume:
+        run = Run.open(recipe.resume, recipe.runs_dir)
+        state = run.state()
+        if state.state == "finished":
+            msg = f"run {run.name} is finished, so there is nothing to resume; start a new one, with resume=''"
+            raise StorageError(msg)
+        if state.task and state.task != recipe.task:
+            msg = f"run {run.name} is a run of {state.task}, not of {recipe.task}; use its own notebook"
+            raise StorageError(msg)
+        return run
+    if recipe.run:
+        path = Path(recipe.runs_dir).expanduser() / recipe.run
+        # `tunebook run` makes the directory before it starts the notebook.
+        if (path / "state.json").is_file() and Run(path).state().state == "queued":
+            return Run(path)
+    return Run.create(recipe.runs_dir, recipe.run, recipe.task)
+
+
+def _check_same(before: Mapping[str, Any], now: Mapping[str, Any], run: Run) -> None:
+    for name, value in now["parameters"].items():
+        old = before["parameters"].get(name)
+        # Both sides as JSON has them: it knows no tuples.
+        if name not in FREE_TO_CHANGE and _plain(old) != _plain(value):
+            msg = f"resume: parameter {name} is {shown(value)} but run {run.name} has {shown(old)}; a resumed run keeps its recipe"
+            raise RecipeError(msg)
+    for what, fix in (("data", "give it the same data"), ("model", "give it the same weights")):
+        if before[what]["sha256"] != now[what]["sha256"]:
+            msg = f"resume: the {what} of run {run.name} changed since it was started; {fix}, or start a new run"
+            raise RecipeError(msg)
+
+
+def _plain(value: Any) -> Any:  # noqa: ANN401
+    if isinstance(value, (list, tuple)):
+        return [_plain(item) for item in value]
+    return value
+
+
+def _stages(history: list[dict[str, Any]], monitor: str) -> Iterator[dict[str, Any]]:
+    """Yield the best epoch of each stretch of epochs with the same freeze."""
+    start = 0
+    for end in range(1, len(history) + 1):
+        if end < len(history) and history[end]["trains"] == history[start]["trains"]:
+            continue
+        rows = history[start:end]
+        sign = -1.0 if monitor == "loss" else 1.0
+        best = max(rows, key=lambda row: (sign * row["validation"][monitor], -row["validation"]["loss"]))
+        yield {
+            "trains": best["trains"],
+            "epochs": [rows[0]["epoch"], rows[-1]["epoch"]],
+            "epoch": best["epoch"],
+            "validation": {k: best["validation"][k] for k in ("n", "accuracy", "macro_f1", "loss", "ece")},
+        }
+        start = end

@@ -1,0 +1,145 @@
+"""The steps of a notebook, a function each: data, checks, model, baseline, tuning."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from tunebook import tasks
+from tunebook.baseline import Baseline, measure_baselines
+from tunebook.devices import Devices
+from tunebook.machine import plain_bars
+from tunebook.tuning import Session, Tuning
+
+if TYPE_CHECKING:
+    from tunebook.examples import Examples
+    from tunebook.figures import Picture
+    from tunebook.findings import Findings
+    from tunebook.recipe import Recipe
+    from tunebook.tasks.base import Model, Reader
+
+# Libraries ask tqdm for the bar that suits, and in a kernel that one imports ipywidgets.
+plain_bars()
+
+#: The reader made last, with what it was made for: the baseline and the tuning of a notebook share decoded examples.
+_last_reader: tuple[Any, ...] = ()
+
+
+def load_examples(recipe: Recipe) -> Examples:
+    """
+    Read the examples that a recipe names.
+
+    Parameters
+    ----------
+    recipe
+        Its ``data`` says where they are.
+
+    Returns
+    -------
+    Examples
+        With train, validation and test filled, seeded and stratified where the data did not give them.
+
+    Raises
+    ------
+    DataError
+        The data cannot be found or read.
+    """
+    return tasks.get_task(recipe.task).load_examples(recipe)
+
+
+def check(examples: Examples, recipe: Recipe) -> Findings:
+    """
+    Look for problems in the data: unreadable, duplicate, leaking between splits, contradictory, too few.
+
+    Returns
+    -------
+    Findings
+        ``findings.resolve(recipe.on_problem)`` applies the policy and gives the examples that are left.
+    """
+    return tasks.get_task(recipe.task).check(examples, recipe)
+
+
+def preview(examples: Examples, recipe: Recipe, count: int = 24, split: str = "train") -> Picture:
+    """Show some examples of a split, the classes in turn, drawn by the recipe's seed."""
+    rows = examples.rows(split)
+    rng = np.random.default_rng([recipe.seed, 37])
+    order = rng.permutation(rows)
+    turn = examples.frame.iloc[order].groupby("label", sort=True).cumcount().to_numpy()
+    chosen = order[np.argsort(turn, kind="stable")][:count]
+    labels = examples.frame["label"]
+    task = tasks.get_task(recipe.task)
+    title = f"{len(chosen)} of {len(rows)} {split} {task.unit}"
+    return task.gallery(examples, chosen.tolist(), [labels.iloc[row] for row in chosen], title)
+
+
+def load_model(recipe: Recipe, examples: Examples) -> Model:
+    """
+    Load the pre-trained model with a head for the classes of the examples.
+
+    Raises
+    ------
+    ModelError
+        The model is unknown, or its weights cannot be had or trusted.
+    RecipeError
+        A freeze or dropout rate does not fit the model.
+    """
+    model = tasks.get_task(recipe.task).load_model(recipe, examples.classes)
+    for freeze in (recipe.freeze, *(freeze for _, freeze in recipe.unfreeze)):
+        model.stages.frozen_by(freeze)
+    return model
+
+
+def measure_baseline(recipe: Recipe, examples: Examples, model: Model) -> Baseline:
+    """Measure what is reached without tuning, see :func:`tunebook.baseline.measure_baselines`."""
+    devices = Devices(recipe, model.module)
+    task = tasks.get_task(recipe.task)
+    return measure_baselines(task, model, _reader(recipe, examples, model), examples, devices)
+
+
+def tune(
+    recipe: Recipe,
+    examples: Examples,
+    model: Model,
+    baseline: Baseline | None = None,
+    findings: Findings | None = None,
+) -> Tuning:
+    """
+    Fine-tune a model.
+
+    Parameters
+    ----------
+    recipe
+        What to do.
+    examples
+        What to train on, after the checks.
+    model
+        The untuned model; it is changed.
+    baseline
+        Measured before, for the report.
+    findings
+        What the checks found, for the model card.
+
+    Returns
+    -------
+    Tuning
+        ``await tune(...)`` in a notebook, ``tune(...).result()`` in a script; both give the finished run.
+
+    Raises
+    ------
+    TunebookError
+        At once for what is wrong beforehand; from awaiting it for what goes wrong later.
+    """
+    task = tasks.get_task(recipe.task)
+    dropped = findings.dropped() if findings is not None else {}
+    session = Session(task, recipe, examples, model, _reader(recipe, examples, model), baseline, dropped)
+    return Tuning(session.work, session.describe)
+
+
+def _reader(recipe: Recipe, examples: Examples, model: Model) -> Reader:
+    global _last_reader  # noqa: PLW0603
+    key = (recipe, examples, model)
+    if not _last_reader or any(a is not b for a, b in zip(key, _last_reader, strict=False)):
+        _last_reader = (*key, tasks.get_task(recipe.task).reader(examples, recipe, model))
+    reader: Reader = _last_reader[3]
+    return reader
