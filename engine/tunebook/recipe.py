@@ -300,7 +300,8 @@ def _extra(info: FieldInfo) -> dict[str, Any]:
 
 def _literal(value: object) -> str:
     if isinstance(value, str):
-        return json.dumps(value, ensure_ascii=False)
+        # Readers that split a cell into lines, as papermill does, also split at characters that Python does not.
+        return json.dumps(value, ensure_ascii=False) if value.isprintable() else ascii(value)
     if isinstance(value, (list, tuple)):
         return "[" + ", ".join(_literal(item) for item in value) + "]"
     if isinstance(value, dict):

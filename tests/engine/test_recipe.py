@@ -119,6 +119,16 @@ def test_any_value_is_taken_or_refused_with_a_recipe_error(name: str, value: obj
         assert str(error).startswith(f"parameter {name}: got ")
 
 
+@pytest.mark.parametrize("text", ["\x85", "a\u2028b", "\x00", "👩\u200d💻", "\n# Parameters\n", "\ud800", '"\\'])
+def test_an_odd_text_stays_on_its_line(text: str) -> None:
+    cell = RECIPE.parameters_cell({"model": text})
+    (line,) = (line for line in cell.splitlines() if line.startswith("model: "))
+    namespace: dict[str, Any] = {}
+    exec(line, namespace)  # noqa: S102
+    assert namespace["model"] == text
+    cell.encode()
+
+
 @pytest.mark.parametrize("text", ["[" * 5000, "9" * 5000, "1e999", "nan", "-inf", "{1: 2}", "\x00", "__import__('os')"])
 def test_hostile_texts_are_one_line(text: str) -> None:
     with pytest.raises(RecipeError) as caught:
