@@ -14,6 +14,7 @@ from tunebook.machine import calm_threads
 
 if TYPE_CHECKING:
     from tunebook.errors import TunebookError
+    from tunebook.reports import formatted
     from tunebook.runs import Run, list_runs
     from tunebook.tasks.image_classification.recipe import ImageClassification
     from tunebook.workflow import (
@@ -32,6 +33,7 @@ _HOMES = {
     "Run": "tunebook.runs",
     "TunebookError": "tunebook.errors",
     "check": "tunebook.workflow",
+    "formatted": "tunebook.reports",
     "list_runs": "tunebook.runs",
     "load_examples": "tunebook.workflow",
     "load_model": "tunebook.workflow",
@@ -45,6 +47,7 @@ __all__ = [
     "Run",
     "TunebookError",
     "check",
+    "formatted",
     "list_runs",
     "load_examples",
     "load_model",

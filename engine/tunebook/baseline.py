@@ -55,7 +55,7 @@ class Baseline:
         return metrics_table(self.metrics)
 
     def _repr_html_(self) -> str:
-        return str(self.table().to_html(float_format="{:.3f}".format))
+        return str(self.table().to_html(float_format="{:.3f}".format, border=0))
 
     def __repr__(self) -> str:
         return self.table().to_string(float_format="{:.3f}".format)

@@ -57,6 +57,15 @@ class Findings:
         rows = [(f.kind, len(f.ids), len(f.drop), f.message) for f in self.items]
         return pd.DataFrame(rows, columns=["check", "examples", "to drop", "what was found"])
 
+    def __repr__(self) -> str:
+        return "\n".join(f"{f.kind}: {f.message}" for f in self.items) or "The checks found nothing."
+
+    def _repr_html_(self) -> str:
+        if not self.items:
+            return "<p>The checks found nothing.</p>"
+        with pd.option_context("display.max_colwidth", None):  # a message is no message when it is cut
+            return str(self.table().to_html(index=False, border=0))
+
     def resolve(self, on_problem: str) -> Examples:
         """
         Apply the policy.

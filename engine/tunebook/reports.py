@@ -202,6 +202,17 @@ class Report:
         return pd.DataFrame(rows, columns=["file", "kB", "what it is"]).set_index("file")
 
 
+def formatted(table: pd.DataFrame, missing: str = "", digits: int = 3) -> pd.DataFrame:
+    """Return a table as text to look at: numbers with a few digits, what is missing in words."""
+
+    def write(value: object) -> str:
+        if isinstance(value, float):
+            return missing if np.isnan(value) else f"{value:.{digits}f}"
+        return str(value)
+
+    return table.map(write)
+
+
 def _line(scalars: dict[str, np.ndarray], tag: str) -> np.ndarray:
     return scalars.get(tag, np.empty((0, 2)))
 

@@ -22,7 +22,7 @@ class ImageClassification(Recipe):
         "backbone", "none, backbone, a number of stages (negative: all but the last ones), or glob patterns", "Model"
     )
     unfreeze: Unfreeze = field(
-        [[2, -2], [4, -4]], "gradual unfreezing: [[epoch, freeze], ...], each evaluated on its own", "Model"
+        [[1, -3]], "gradual unfreezing: [[epoch, freeze], ...], each evaluated on its own", "Model"
     )
     inner_dropout: Fraction | None = field(
         None, "dropout inside the blocks; None keeps the model's own", "Regularisation"
