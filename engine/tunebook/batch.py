@@ -99,7 +99,7 @@ class BatchResult:
         return self.run.state()
 
 
-def execute(  # noqa: PLR0913  # a front door: all but two are named, and optional
+def execute(  # a front door: all but two are named, and optional
     notebook: Path,
     parameters: Mapping[str, Any] | None = None,
     *,

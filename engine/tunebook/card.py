@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import re
 from typing import TYPE_CHECKING, Any
 
@@ -37,7 +38,7 @@ def table(frame: pd.DataFrame, head: str = "") -> str:
 
 def _cell(value: object) -> str:
     if isinstance(value, float):
-        return "" if pd.isna(value) else f"{value:.3f}"
+        return "" if math.isnan(value) else f"{value:.3f}"
     return escape(value)
 
 
@@ -76,8 +77,8 @@ def write_card(
     ).set_index("parameter")  # fmt: skip
     parts = [
         f"# {escape(report.run.name)}",
-        f"{escape(model.name)}, fine-tuned for {escape(recipe.task)} into {len(examples.classes)} classes with Tunebook. "
-        + score_sentence(metrics),
+        f"{escape(model.name)}, fine-tuned for {escape(recipe.task)} into {len(examples.classes)} classes "
+        "with Tunebook. " + score_sentence(metrics),
         *(f"**{escape(v.name)}**: {escape(v.reason)} {escape(v.advice)}" for v in report.verdicts()),
         "## Data",
         f"{escape(examples.source)}: {len(examples)} examples.",
@@ -87,7 +88,7 @@ def write_card(
         f"- Base: {escape(model.name)}, {escape(model.origin)}.\n- Stages: {escape(', '.join(model.stages.names))}.\n"
         f"- Input: `{json.dumps(model.settings)}`\n" + "\n".join(f"- {line}" for line in exported),
         "## Metrics",
-        "Stages are compared on the validation set, which also chose the epoch; the test set was used once, at the end.",
+        "Stages are compared on the validation set, which also chose the epoch; the test set was used once.",
         table(report.stages(), "model"),
         table(report.classes_table(), "class"),
         *(["### By group, test set", table(groups, "group")] if len(groups) else []),

@@ -85,7 +85,7 @@ def new_command(
 
 
 @app.command("run", cls=_Pairs)
-def run_command(  # noqa: PLR0913  # a command's parameters are its options
+def run_command(  # a command's parameters are its options
     *,
     notebook: Annotated[
         str, typer.Argument(metavar="TEMPLATE|NOTEBOOK", help="A template's name or a notebook's path.")

@@ -8,6 +8,7 @@ import warnings
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+from PIL import Image
 
 from tunebook.storage import replacing
 
@@ -17,7 +18,6 @@ if TYPE_CHECKING:
 
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
-    from PIL import Image
 
 #: Colours that people with any kind of colour vision tell apart (Okabe and Ito, 2008).
 TRAIN, VALIDATION, BEST, FAINT = "#0072B2", "#D55E00", "#009E73", "#999999"
@@ -59,7 +59,11 @@ class Picture:
             # A label in a script that the font lacks shows boxes; the text beside the picture has it right.
             warnings.filterwarnings("ignore", message=".*[Gg]lyph.*")
             figure.savefig(stream, format="png", dpi=_DPI, facecolor="white")
-        return cls(stream.getvalue(), text)
+        # 256 colours are enough to look at, and keep a notebook with many pictures small.
+        drawn = Image.open(stream).convert("RGB").quantize(256)
+        small = io.BytesIO()
+        drawn.save(small, format="PNG", optimize=True)
+        return cls(small.getvalue(), text)
 
 
 def new_figure(width: float, height: float) -> Figure:
@@ -115,7 +119,7 @@ def grid(images: Sequence[Image.Image], captions: Sequence[str], title: str, col
     for axis, image, caption in zip(axes, images, captions, strict=False):
         axis.imshow(image)
         shown = "\n".join(plain(line, 19) for line in caption.split("\n"))
-        axis.set_title(shown, fontsize=7, y=-0.04, va="top", parse_math=False)
+        axis.text(0.5, -0.05, shown, fontsize=7, ha="center", va="top", transform=axis.transAxes, parse_math=False)
     words = "; ".join(plain(caption.replace("\n", ", ")) for caption in captions)
     return Picture.of(figure, f"{title}: {words}")
 
@@ -152,7 +156,9 @@ def matrix(counts: np.ndarray, names: Sequence[str], title: str) -> Picture:
                 if counts[row, column]:
                     dark = share[row, column] > 0.55  # noqa: PLR2004
                     colour = "white" if dark else "#333333"
-                    axes.text(column, row, int(counts[row, column]), ha="center", va="center", fontsize=7, color=colour)
+                    axes.text(
+                        column, row, str(int(counts[row, column])), ha="center", va="center", fontsize=7, color=colour
+                    )
     bar = figure.colorbar(image, ax=axes, shrink=0.7)
     bar.set_label("share of the true class", fontsize=8)
     bar.ax.tick_params(labelsize=7)

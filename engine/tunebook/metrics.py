@@ -54,7 +54,9 @@ def measure(scores: np.ndarray, truth: np.ndarray, classes: Sequence[str]) -> di
         "macro_f1": float(np.nanmean(f1)),
         "loss": float(-np.log(np.clip(likelihood, _SMALLEST, 1.0)).mean()),
         "ece": calibration_error(scores, truth),
-        "recall": {name: None if math.isnan(value) else float(value) for name, value in zip(classes, recall, strict=True)},
+        "recall": {
+            name: None if math.isnan(value) else float(value) for name, value in zip(classes, recall, strict=True)
+        },
         "confusion": confusion_matrix(truth, predicted, labels=numbers).tolist(),
     }
 

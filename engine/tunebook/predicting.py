@@ -54,7 +54,11 @@ def extract_features(task: Task, module: nn.Module, reader: Reader, rows: np.nda
 
 
 def _run(
-    compute: Callable[[dict[str, Tensor]], Tensor], module: nn.Module, reader: Reader, rows: np.ndarray, devices: Devices
+    compute: Callable[[dict[str, Tensor]], Tensor],
+    module: nn.Module,
+    reader: Reader,
+    rows: np.ndarray,
+    devices: Devices,
 ) -> np.ndarray:
     found: list[tuple[np.ndarray, np.ndarray]] = []
     with evaluating(module), torch.inference_mode():

@@ -65,7 +65,7 @@ class Report:
         return metrics_table(rows)
 
     def classes_table(self) -> pd.DataFrame:
-        """Return one row a class: examples and recall on validation and test, before and after tuning; NaN is undefined."""
+        """Return one row a class: examples, and recall before and after tuning; NaN is undefined."""
         base = self.metrics["baselines"][self.metrics["baseline"]] if self.metrics["baseline"] else {}
         table = pd.DataFrame(index=pd.Index(self.classes, name="class"))
         table["train examples"] = [self.metrics["train_counts"][c] for c in self.classes]
@@ -92,7 +92,9 @@ class Report:
                 axes.plot(points[:, 0], points[:, 1], color=colour, marker="o", markersize=3.5, label=split)
         base = self.metrics["baselines"].get(self.metrics["baseline"])
         if base is not None:
-            score.axhline(base["validation"][monitor], color=figures.FAINT, linestyle="--", linewidth=1, label="baseline")
+            score.axhline(
+                base["validation"][monitor], color=figures.FAINT, linestyle="--", linewidth=1, label="baseline"
+            )
         rates = {tag: points for tag, points in scalars.items() if tag.startswith("lr/")}
         for tag, points in rates.items():
             rate.plot(points[:, 0], points[:, 1], linewidth=1, label=plain(tag.removeprefix("lr/"), 14))
@@ -119,15 +121,14 @@ class Report:
 
     def _mark(self, axes: Any) -> None:  # noqa: ANN401
         history = self.metrics["history"]
-        before = None
-        start = 0
+        before, start, number = None, 0, 1
         for row in history:
             if before is not None and row["trains"] != before:
                 axes.axvline(start, color=figures.FAINT, linestyle=":", linewidth=1)
-                label = plain(row["trains"], 22)
+                number += 1
                 axes.annotate(
-                    label, (start, 0.02), xycoords=("data", "axes fraction"), rotation=90, fontsize=6,
-                    color="#666666", ha="right", va="bottom", parse_math=False,
+                    f"stage {number}", (start, 0.02), xycoords=("data", "axes fraction"), rotation=90, fontsize=6,
+                    color="#666666", ha="right", va="bottom",
                 )  # fmt: skip
             before, start = row["trains"], row["step"]
         best = history[self.metrics["tuned"]["epoch"] - 1]["step"]
@@ -155,7 +156,9 @@ class Report:
             truth = pd.Categorical(rows["truth"], categories=self.classes).codes
             points = reliability(np.stack(rows["scores"].to_list()), np.asarray(truth))
             gap = float((np.abs(points[:, 0] - points[:, 1]) * points[:, 2]).sum())
-            axes.plot(points[:, 0], points[:, 1], color=colour, marker="o", markersize=4, label=f"{name}: ECE {gap:.3f}")
+            axes.plot(
+                points[:, 0], points[:, 1], color=colour, marker="o", markersize=4, label=f"{name}: ECE {gap:.3f}"
+            )
             words.append(f"{name} {gap:.3f}")
         figures.tidy(axes, f"Calibration, {split} set", "confidence", "accuracy")
         axes.set_xlim(0, 1)
@@ -172,9 +175,7 @@ class Report:
         rows = rows.sort_values(["confidence", "id"], ascending=[False, True], kind="stable").head(count)
         place = {name: k for k, name in enumerate(examples.frame["id"])}
         known = rows[rows["id"].isin(place)]
-        captions = [
-            f"{r.prediction} {r.confidence:.0%}\nis {r.truth}" for r in known.itertuples()
-        ]
+        captions = [f"{r.prediction} {r.confidence:.0%}\nis {r.truth}" for r in known.itertuples()]
         title = f"Most confident mistakes, {split} set"
         return get_task(self.run.state().task).gallery(examples, [place[i] for i in known["id"]], captions, title)
 

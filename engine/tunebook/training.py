@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import time
 from dataclasses import asdict, dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 import numpy as np
 import torch
@@ -221,7 +221,7 @@ class Trainer:
         value = float(self.devices.add_up(loss.detach()))
         if not math.isfinite(value):
             raise self._diverged(f"the loss became {value}")
-        loss.backward()  # type: ignore[no-untyped-call]
+        loss.backward()
         trained = [p for p in self.model.module.parameters() if p.requires_grad]
         self.devices.add_gradients(trained)
         limit = self.recipe.clip_norm or math.inf
@@ -241,7 +241,11 @@ class Trainer:
             self.log.scalars({"train/loss": value, "train/grad_norm": norm, **rates}, self.progress.step)
 
     def _diverged(self, what: str) -> TrainingError:
-        kept = f"epoch {int(self.progress.best['epoch'])} is kept as the best" if self.progress.best else "no epoch was done"
+        kept = (
+            f"epoch {int(self.progress.best['epoch'])} is kept as the best"
+            if self.progress.best
+            else "no epoch was done"
+        )
         return TrainingError(
             f"{what} at step {self.progress.step + 1} (epoch {self.progress.epoch + 1}), so training ended; {kept}; "
             f"set a lower lr (now {self.progress.lr:g}), a longer warmup, or clip_norm (now {self.recipe.clip_norm:g})"
@@ -309,7 +313,11 @@ class Trainer:
     def _learning_rates(self) -> dict[str, float]:
         """Return the rate of each stage that trains; of the head alone where all have the same."""
         stages = self.model.stages
-        rates = {stages.names[g["stage"]]: float(g["lr"]) for g in self.optimizer.param_groups if not stages.is_frozen(g["stage"])}
+        rates = {
+            stages.names[g["stage"]]: float(g["lr"])
+            for g in self.optimizer.param_groups
+            if not stages.is_frozen(g["stage"])
+        }
         return rates if self.recipe.layer_decay < 1.0 else dict(list(rates.items())[-1:])
 
     # Checkpoints.
@@ -339,7 +347,9 @@ class Trainer:
             self.model.module.load_state_dict(checkpoint.model)
             self.progress = Progress(**checkpoint.progress)
         except (RuntimeError, TypeError) as error:
-            msg = f"the checkpoint does not fit this run: {str(error).splitlines()[0]}; resume with the run's own recipe"
+            msg = (
+                f"the checkpoint does not fit this run: {str(error).splitlines()[0]}; resume with the run's own recipe"
+            )
             raise TrainingError(msg) from None
         parameters = dict(self.model.module.named_parameters())
         state: dict[str, dict[str, Tensor]] = {}
@@ -360,7 +370,7 @@ class Trainer:
     def _optimizer_state(self) -> dict[str, Tensor]:
         names = {parameter: name for name, parameter in self.model.module.named_parameters()}
         return {
-            f"{names[parameter]}/{entry}": value
+            f"{names[cast('torch.nn.Parameter', parameter)]}/{entry}": value
             for parameter, entries in self.optimizer.state.items()
             for entry, value in entries.items()
         }

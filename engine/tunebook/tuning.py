@@ -143,7 +143,7 @@ class _Display:
 
         self._text = text
         if self._handle is None:
-            self._handle = display({"text/plain": text}, raw=True, display_id=True)
+            self._handle = display({"text/plain": text}, raw=True, display_id=True)  # type: ignore[no-untyped-call]
         else:
             self._handle.update({"text/plain": text}, raw=True)
 
@@ -245,8 +245,8 @@ class Session:
         recipe, run = self.recipe, self.run
         accuracy = self.baseline.best["test"]["accuracy"] if self.baseline is not None else None
         self._say(
-            state="running", task=self.task.name, phase="preparing", message="", epochs=recipe.epochs, baseline=accuracy,
-            started=run.state().started or time.time(), finished=0.0,
+            state="running", task=self.task.name, phase="preparing", message="", epochs=recipe.epochs,
+            baseline=accuracy, started=run.state().started or time.time(), finished=0.0,
         )  # fmt: skip
         checkpoints = Checkpoints(run.path / "checkpoints")
         found = checkpoints.latest()
@@ -269,7 +269,9 @@ class Session:
                 trainer.fit(stop, self._on_step)
                 if log is not None:
                     best = trainer.progress.history[int(trainer.progress.best["epoch"]) - 1]["validation"]
-                    log.hyperparameters(recipe.model_dump(), {f"best/{k}": best[k] for k in ("accuracy", "macro_f1", "loss")})
+                    log.hyperparameters(
+                        recipe.model_dump(), {f"best/{k}": best[k] for k in ("accuracy", "macro_f1", "loss")}
+                    )
             finally:
                 if log is not None:
                     log.close()
@@ -281,7 +283,11 @@ class Session:
         self._beat = now
         progress = trainer.progress
         self._say(
-            durable=False, step=progress.step, epoch=progress.epoch, loss=trainer.last_loss, seconds_left=trainer.seconds_left
+            durable=False,
+            step=progress.step,
+            epoch=progress.epoch,
+            loss=trainer.last_loss,
+            seconds_left=trainer.seconds_left,
         )
 
     def _describe_run(self, *, resumed: bool) -> None:
@@ -318,7 +324,9 @@ class Session:
             }
         if not self.devices.is_main:
             return
-        tuned = {split: measure(scores[split], truth[self.examples.rows(split)], self.examples.classes) for split in SPLITS}
+        tuned = {
+            split: measure(scores[split], truth[self.examples.rows(split)], self.examples.classes) for split in SPLITS
+        }
         metrics = self._metrics(trainer, tuned)
         write_json(run.path / "metrics.json", metrics)
         with replacing(run.path / "predictions.parquet") as temporary:
@@ -335,7 +343,9 @@ class Session:
             report.mistakes(self.examples).save(folder / "mistakes.png")
         card = write_card(report, self.recipe, self.examples, self.model, self.dropped, exported)
         write_text(run.path / "README.md", card)
-        self._say(state="finished", phase="finished", metric=tuned["test"]["accuracy"], message="", finished=time.time())
+        self._say(
+            state="finished", phase="finished", metric=tuned["test"]["accuracy"], message="", finished=time.time()
+        )
 
     def _metrics(self, trainer: Trainer, tuned: dict[str, Any]) -> dict[str, Any]:
         history = trainer.progress.history
@@ -407,7 +417,10 @@ def _check_same(before: Mapping[str, Any], now: Mapping[str, Any], run: Run) -> 
         old = before["parameters"].get(name)
         # Both sides as JSON has them: it knows no tuples.
         if name not in FREE_TO_CHANGE and _plain(old) != _plain(value):
-            msg = f"resume: parameter {name} is {shown(value)} but run {run.name} has {shown(old)}; a resumed run keeps its recipe"
+            msg = (
+                f"resume: parameter {name} is {shown(value)} but run {run.name} has {shown(old)}; "
+                "a resumed run keeps its recipe"
+            )
             raise RecipeError(msg)
     for what, fix in (("data", "give it the same data"), ("model", "give it the same weights")):
         if before[what]["sha256"] != now[what]["sha256"]:

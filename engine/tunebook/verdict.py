@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
 #: Gap of accuracy between training and validation that is worth a word, beyond what chance makes.
-_GAP = 0.08
+_GAP = 0.05
 #: Rise of the validation loss above its lowest, as a share, that is worth a word.
 _RISE = 0.15
 #: Share of the training loss that an epoch at the end still takes away when training ended too early.
@@ -43,7 +43,9 @@ class Verdict:
     advice: str = ""
 
     def __repr__(self) -> str:
-        return " ".join(part for part in (f"Verdict: {self.name}. {self.reason}", f"(curves: {self.curve})", self.advice) if part)
+        return " ".join(
+            part for part in (f"Verdict: {self.name}. {self.reason}", f"(curves: {self.curve})", self.advice) if part
+        )
 
     def _repr_markdown_(self) -> str:
         advice = f"\n\n{self.advice}" if self.advice else ""
@@ -82,7 +84,7 @@ def judge(
     if not found:
         reason = (
             f"Accuracy is {train['accuracy']:.3f} in training and {validation['accuracy']:.3f} in validation, "
-            f"and the losses end together ({train['loss']:.3f} and {validation['loss']:.3f})."
+            f"a gap within what chance makes, and the loss no longer falls."
         )
         found = [Verdict("fine", reason, "loss/train, loss/validation")]
     return found
@@ -104,7 +106,9 @@ def _overfitting(history: Sequence[Mapping[str, Any]], best: int) -> list[Verdic
             f"Validation loss rose from {lowest['validation']['loss']:.3f} (epoch {lowest['epoch']}) to "
             f"{last['validation']['loss']:.3f} while training loss fell to {last['train']['loss']:.3f}."
         )
-        return [Verdict("over-fitting", reason, "loss/train, loss/validation", f"{advice}; patience would end it in time.")]
+        return [
+            Verdict("over-fitting", reason, "loss/train, loss/validation", f"{advice}; patience would end it in time.")
+        ]
     if gap > _GAP + chance:
         reason = (
             f"Accuracy is {row['train']['accuracy']:.3f} in training and {row['validation']['accuracy']:.3f} in "
@@ -144,8 +148,8 @@ def _unbalanced(row: Mapping[str, Any], counts: Mapping[str, int]) -> list[Verdi
     middle = sorted(counts.values())[len(counts) // 2]
     if recall[worst] < mean - _LAGGING and counts[worst] < middle:
         reason = (
-            f"Class {worst!r} has recall {recall[worst]:.2f} where the mean is {mean:.2f}; it has {counts[worst]} training "
-            f"examples, and the largest class {max(counts.values())}."
+            f"Class {worst!r} has recall {recall[worst]:.2f} where the mean is {mean:.2f}; it has "
+            f"{counts[worst]} training examples, and the largest class {max(counts.values())}."
         )
         advice = "class_weights='balanced' or sampler='balanced' would help, or more examples of it."
         return [Verdict("unbalanced", reason, f"recall/{worst}", advice)]

@@ -24,6 +24,8 @@ class ImageClassification(Recipe):
     unfreeze: Unfreeze = field(
         [[1, -3]], "gradual unfreezing: [[epoch, freeze], ...], each evaluated on its own", "Model"
     )
+    epochs: int = field(5, "passes over the training examples", "Schedule", ge=1, le=100_000)
+    lr: float = field(2e-3, "peak learning rate", "Schedule", gt=0.0, le=10.0)
     inner_dropout: Fraction | None = field(
         None, "dropout inside the blocks; None keeps the model's own", "Regularisation"
     )

@@ -41,7 +41,11 @@ class ImageClassificationTask:
     def load_examples(self, recipe: ImageClassification) -> Examples:
         """Read the examples that the recipe names, with all splits filled."""
         return sources.load_examples(
-            recipe, recipe.path, suffixes=SUFFIXES, demo=demo.load_demo, hub=lambda name, data: hub.to_table(name, data, recipe)
+            recipe,
+            recipe.path,
+            suffixes=SUFFIXES,
+            demo=demo.load_demo,
+            hub=lambda name, data: hub.to_table(name, data, recipe),
         )
 
     def check(self, examples: Examples, recipe: ImageClassification) -> Findings:
@@ -86,13 +90,12 @@ class ImageClassificationTask:
                 images.append(Image.new("RGB", (_THUMBNAIL, _THUMBNAIL), "#bbbbbb"))
         return figures.grid(images, captions, title)
 
-    def export(
-        self, model: Model, classes: Sequence[str], recipe: ImageClassification, folder: Path
-    ) -> list[str]:
+    def export(self, model: Model, classes: Sequence[str], recipe: ImageClassification, folder: Path) -> list[str]:
         """Write ``model.safetensors`` and ``config.json``, as timm's hub format has them, and ``model.onnx``."""
         module = model.module.to("cpu").eval()
         save_tensors(module.state_dict(), folder / "model.safetensors")
-        architecture = str(getattr(module, "pretrained_cfg", {}).get("architecture") or model.name)
+        pretrained: dict[str, Any] = getattr(module, "pretrained_cfg", {})
+        architecture = str(pretrained.get("architecture") or model.name)
         settings = model.settings
         size = [3, recipe.image_size, recipe.image_size]
         config = {
@@ -103,15 +106,15 @@ class ImageClassificationTask:
             "pretrained_cfg": {
                 "input_size": size, "crop_pct": settings["crop_pct"], "interpolation": settings["interpolation"],
                 "mean": settings["mean"], "std": settings["std"], "num_classes": len(classes),
-                "classifier": module.pretrained_cfg["classifier"], "first_conv": module.pretrained_cfg.get("first_conv"),
+                "classifier": pretrained["classifier"], "first_conv": pretrained.get("first_conv"),
             },
             "tunebook": {"settings": settings, "base": model.origin},
         }  # fmt: skip
         (folder / "config.json").write_text(json.dumps(config, indent=2, ensure_ascii=False), encoding="utf-8")
         words = [
             f"`model.safetensors`, `config.json`: weights in timm's format; "
-            f"`timm.create_model({architecture!r}, num_classes={len(classes)}, checkpoint_path='model/model.safetensors')`, "
-            "or `timm.create_model('local-dir:model')`",
+            f"`timm.create_model({architecture!r}, num_classes={len(classes)}, "
+            "checkpoint_path='model/model.safetensors')`, or `timm.create_model('local-dir:model')`",
         ]
         return [*words, self._export_onnx(module, size, folder)] if recipe.onnx else words
 
@@ -124,11 +127,12 @@ class ImageClassificationTask:
                 warnings.simplefilter("ignore")
                 torch.onnx.export(
                     module, (inputs,), folder / "model.onnx", input_names=["x"], output_names=["logits"],
-                    dynamic_shapes={"x": {0: torch.export.Dim("batch")}}, dynamo=True, external_data=False, verbose=False,
+                    dynamic_shapes={"x": {0: torch.export.Dim("batch")}}, dynamo=True, external_data=False,
+                    verbose=False,
                 )  # fmt: skip
         except OSError:
             raise
-        except Exception as error:  # noqa: BLE001 - the exporter raises anything; the tuned model is worth more than this file
+        except Exception as error:  # noqa: BLE001 - the exporter raises anything, and the model is worth more
             (folder / "model.onnx").unlink(missing_ok=True)
             reason = (str(error).splitlines() or [type(error).__name__])[0][:160]
             return f"no ONNX file: this architecture cannot be exported ({type(error).__name__}: {reason})"
