@@ -1,0 +1,115 @@
+"""The template of image classification, run as users run it."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import nbformat
+import pytest
+
+ROOT = Path(__file__).parents[2]
+TEMPLATE = ROOT / "templates" / "vision" / "image-classification.ipynb"
+SMALL = {
+    "model": "test_efficientnet", "weights": "none", "image_size": 32, "epochs": 2, "max_examples": 120, "onnx": False,
+    "run": "small",
+}  # fmt: skip
+
+
+def _environment() -> dict[str, str]:
+    scripts = str(Path(sys.executable).parent)
+    return {**os.environ, "PATH": f"{scripts}{os.pathsep}{os.environ['PATH']}"}
+
+
+def _execute(command: list[str], folder: Path) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, "-m", *command],
+        cwd=folder, env=_environment(), capture_output=True, text=True, timeout=600, check=False, stdin=subprocess.DEVNULL,
+    )  # fmt: skip
+
+
+def _outputs(notebook: Path) -> list[dict[str, Any]]:
+    cells = nbformat.read(notebook, as_version=4).cells
+    return [output for cell in cells if cell.cell_type == "code" for output in cell.outputs]
+
+
+def _check_readable(notebook: Path) -> None:
+    """A finished notebook is small, has no error, and says everything without a script, a widget or a network."""
+    assert notebook.stat().st_size < 2_000_000
+    outputs = _outputs(notebook)
+    assert not [output for output in outputs if output.output_type == "error"]
+    pictures = 0
+    for output in outputs:
+        data = output.get("data", {})
+        assert "application/vnd.jupyter.widget-view+json" not in data
+        assert "<script" not in str(data.get("text/html", ""))
+        assert "http" not in str(data.get("text/html", ""))
+        if data:
+            assert "text/plain" in data
+        pictures += "image/png" in data
+    assert pictures >= 5
+
+
+def test_the_parameters_cell_is_the_recipe() -> None:
+    from tunebook import ImageClassification
+    from tunebook.templates import parameters_of
+
+    notebook = json.loads(TEMPLATE.read_text(encoding="utf-8"))
+    cell = next(c for c in notebook["cells"] if "parameters" in c["metadata"].get("tags", []))
+    assert "".join(cell["source"]) == ImageClassification.parameters_cell()
+    assert ImageClassification(**parameters_of(notebook)) == ImageClassification()
+
+
+@pytest.mark.timeout(600)
+def test_papermill_runs_it_as_it_is_and_nothing_imports_widgets(tmp_path: Path) -> None:
+    notebook = nbformat.read(TEMPLATE, as_version=4)
+    probe = "import sys\nprint(sorted({m.split('.')[0] for m in sys.modules} & {'ipywidgets', 'jupyterlab'}))"
+    notebook.cells.append(nbformat.v4.new_code_cell(probe))
+    nbformat.write(notebook, tmp_path / "template.ipynb")
+    given = [item for name, value in SMALL.items() for item in ("-p", name, str(value))]
+    done = _execute(["papermill", "template.ipynb", "out.ipynb", *given], tmp_path)
+    assert done.returncode == 0, done.stderr[-2000:]
+    _check_readable(tmp_path / "out.ipynb")
+    assert _outputs(tmp_path / "out.ipynb")[-1].text.strip() == "[]"
+    assert json.loads((tmp_path / "runs" / "small" / "state.json").read_text())["state"] == "finished"
+
+
+@pytest.mark.timeout(600)
+def test_jupyter_execute_runs_it(tmp_path: Path) -> None:
+    notebook = nbformat.read(TEMPLATE, as_version=4)
+    cell = next(c for c in notebook.cells if "parameters" in c.metadata.get("tags", []))
+    cell.source += "\n" + "\n".join(f"{name} = {value!r}" for name, value in SMALL.items())
+    nbformat.write(notebook, tmp_path / "mine.ipynb")
+    done = _execute(["jupyter", "execute", "mine.ipynb", "--output=done.ipynb"], tmp_path)
+    assert done.returncode == 0, done.stderr[-2000:]
+    _check_readable(tmp_path / "done.ipynb")
+
+
+@pytest.mark.timeout(900)
+def test_the_main_job_of_the_readme_beats_its_baseline(tmp_path: Path) -> None:
+    done = _execute(["tunebook.cli", "run", "image-classification"], tmp_path)
+    assert done.returncode == 0, done.stderr[-2000:]
+    lines = dict(line.split(maxsplit=1) for line in done.stdout.splitlines()[-3:] if not line.startswith("test"))
+    _check_readable(tmp_path / lines["notebook"])
+    run = tmp_path / lines["run"]
+    state = json.loads((run / "state.json").read_text())
+    assert state["metric"] > state["baseline"] + 0.15
+    assert f"baseline {state['baseline']:.3f} -> tuned {state['metric']:.3f}" in done.stdout
+    assert {p.name for p in (run / "model").iterdir()} == {"model.safetensors", "config.json", "model.onnx"}
+    inspected = _execute(["tensorboard.main", "--inspect", f"--logdir={run}"], tmp_path)
+    assert "Processing event files" in inspected.stdout
+    assert "accuracy/validation" in inspected.stdout
+
+
+@pytest.mark.timeout(600)
+def test_a_mistake_ends_in_one_line_and_keeps_what_was_done(tmp_path: Path) -> None:
+    done = _execute(["tunebook.cli", "run", "image-classification", "-p", "data", "nowhere", "--out", "my.ipynb"], tmp_path)
+    assert done.returncode == 1
+    assert [line for line in done.stderr.splitlines() if "nowhere" in line and line.startswith("error: ")]
+    assert len(done.stderr.splitlines()) <= 2
+    assert not (tmp_path / "my.ipynb").exists()
+    assert (tmp_path / "my.failed.ipynb").exists()
