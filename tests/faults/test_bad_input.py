@@ -23,7 +23,7 @@ def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
     small_run.make_pictures(root / "good", count=10)
     small_run.make_pictures(root / "empty-class", count=4)
     (root / "empty-class" / "yellow").mkdir()
-    small_run.make_pictures(root / "one", count=4)
+    small_run.make_pictures(root / "one", count=10)
     for name in ("red", "green"):
         for file in (root / "one" / name).iterdir():
             file.unlink()
