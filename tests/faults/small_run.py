@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import hashlib
 import json
-from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from PIL import Image
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 CLASSES = {"red": (200, 60, 50), "green": (60, 190, 70), "blue": (60, 80, 200)}
 
@@ -24,7 +26,7 @@ def make_pictures(folder: Path, count: int = 24, side: int = 40) -> Path:
     return folder
 
 
-def recipe(folder: Path, runs_dir: Path, **changes: Any) -> Any:  # noqa: ANN401
+def recipe(folder: Path, runs_dir: Path, **changes: Any) -> Any:
     """Return a recipe with everything random turned on, and a checkpoint at nearly every step."""
     from tunebook import ImageClassification
 
@@ -39,7 +41,7 @@ def recipe(folder: Path, runs_dir: Path, **changes: Any) -> Any:  # noqa: ANN401
     )  # fmt: skip
 
 
-def train(folder: Path, runs_dir: Path, limit: int = 0, **changes: Any) -> None:  # noqa: ANN401
+def train(folder: Path, runs_dir: Path, limit: int = 0, **changes: Any) -> None:
     """Do all steps of a notebook; ``limit`` is the size in bytes that no file may exceed."""
     import tunebook
     from tunebook.errors import TunebookError

@@ -41,7 +41,7 @@ def test_files_that_may_not_grow_end_the_run_in_one_line_and_it_resumes(
             sizes.append(limit)
             for step in Checkpoints(run / "checkpoints").steps():
                 verify(step)
-            assert not [p for p in run.rglob("*.part")]
+            assert not list(run.rglob("*.part"))
             again = context.Process(
                 target=small_run.train, args=(pictures, tmp_path / "runs"), kwargs={"run": name, "resume": str(run)}
             )

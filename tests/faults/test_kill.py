@@ -18,7 +18,6 @@ if TYPE_CHECKING:
     from multiprocessing.context import ForkServerContext
 
 
-
 @pytest.fixture(scope="module")
 def context() -> ForkServerContext:
     found = multiprocessing.get_context("forkserver")

@@ -28,7 +28,8 @@ def _environment() -> dict[str, str]:
 def _execute(command: list[str], folder: Path) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
         [sys.executable, "-m", *command],
-        cwd=folder, env=_environment(), capture_output=True, text=True, timeout=600, check=False, stdin=subprocess.DEVNULL,
+        cwd=folder, env=_environment(), capture_output=True, text=True, timeout=600, check=False,
+        stdin=subprocess.DEVNULL,
     )  # fmt: skip
 
 
@@ -38,7 +39,7 @@ def _outputs(notebook: Path) -> list[dict[str, Any]]:
 
 
 def _check_readable(notebook: Path) -> None:
-    """A finished notebook is small, has no error, and says everything without a script, a widget or a network."""
+    """Require that a notebook is small, has no error, and needs no script, widget or network."""
     assert notebook.stat().st_size < 2_000_000
     outputs = _outputs(notebook)
     assert not [output for output in outputs if output.output_type == "error"]
@@ -107,7 +108,8 @@ def test_the_main_job_of_the_readme_beats_its_baseline(tmp_path: Path) -> None:
 
 @pytest.mark.timeout(600)
 def test_a_mistake_ends_in_one_line_and_keeps_what_was_done(tmp_path: Path) -> None:
-    done = _execute(["tunebook.cli", "run", "image-classification", "-p", "data", "nowhere", "--out", "my.ipynb"], tmp_path)
+    given = ["-p", "data", "nowhere", "--out", "my.ipynb"]
+    done = _execute(["tunebook.cli", "run", "image-classification", *given], tmp_path)
     assert done.returncode == 1
     assert [line for line in done.stderr.splitlines() if "nowhere" in line and line.startswith("error: ")]
     assert len(done.stderr.splitlines()) <= 2
