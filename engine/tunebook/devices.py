@@ -71,8 +71,7 @@ class Devices:
 
     def part(self, size: int) -> slice:
         """Return the part of a batch of ``size`` examples that this process works on."""
-        share = -(-size // self.count)
-        return slice(min(self.rank * share, size), min((self.rank + 1) * share, size))
+        return slice(size * self.rank // self.count, size * (self.rank + 1) // self.count)
 
     def autocast(self) -> Any:  # noqa: ANN401
         """Return the context in which the forward pass runs."""

@@ -126,7 +126,7 @@ class Trainer:
         model.module.to(devices.device)
         self.optimizer = self._new_optimizer()
         self.progress = Progress(lr=recipe.lr, threads=torch.get_num_threads())
-        self.steps_per_epoch = len(reader.epoch_batches(self._rows, self._draw_weights, 0))
+        self.steps_per_epoch = len(self._batches(0))
         self.steps = self.steps_per_epoch * recipe.epochs
         self.seconds_left: float | None = None
         self.last_loss: float | None = None
@@ -179,7 +179,7 @@ class Trainer:
             epoch = self.progress.epoch
             if self.progress.in_epoch == 0:
                 self._begin_epoch(epoch)
-            batches = self.reader.epoch_batches(self._rows, self._draw_weights, epoch)
+            batches = self._batches(epoch)
             for number in range(self.progress.in_epoch, len(batches)):
                 self._step(batches[number], epoch, number)
                 per_step = (time.monotonic() - started) / (self.progress.step - first)
@@ -197,6 +197,13 @@ class Trainer:
             if on_step is not None:
                 on_step(self)
         return self.progress
+
+    def _batches(self, epoch: int) -> list[np.ndarray]:
+        """Return the rows of each step of an epoch; a last batch too small for BatchNorm on every device is joined."""
+        batches = self.reader.epoch_batches(self._rows, self._draw_weights, epoch)
+        if len(batches) > 1 and len(batches[-1]) < 2 * self.devices.count:
+            batches[-2:] = [np.concatenate(batches[-2:])]
+        return batches
 
     def _begin_epoch(self, epoch: int) -> None:
         for first, freeze in self.recipe.unfreeze:

@@ -142,11 +142,7 @@ class PictureReader:
         """Return the rows of each step of an epoch, in order."""
         order = draw_order(rows, weights, np.random.default_rng([self._recipe.seed, 11, epoch]))
         size = self._recipe.batch_size
-        batches = [order[k : k + size] for k in range(0, len(order), size)]
-        if len(batches) > 1 and len(batches[-1]) == 1:
-            # BatchNorm has no variance of one example.
-            batches[-2] = np.concatenate([batches[-2], batches.pop()])
-        return batches
+        return [order[k : k + size] for k in range(0, len(order), size)]
 
     def training_batch(self, rows: np.ndarray, epoch: int, step: int, part: slice) -> Batch:
         """Return the examples ``rows[part]`` of a step, augmented as the whole step's random numbers say."""
