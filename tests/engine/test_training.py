@@ -1,0 +1,151 @@
+"""The loop: what it changes, what it may not, and what a hand can change between steps."""
+
+from __future__ import annotations
+
+import math
+import sys
+import threading
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+
+from tunebook.checkpoints import Checkpoint, Checkpoints
+from tunebook.errors import RecipeError, TrainingError
+from tunebook.training import Trainer, TrainingStopped
+
+sys.path.insert(0, str(Path(__file__).parents[1] / "faults"))
+import small_run
+
+
+@pytest.fixture(scope="module")
+def pictures(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return small_run.make_pictures(tmp_path_factory.mktemp("data") / "colours", count=20)
+
+
+def _trainer(pictures: Path, checkpoints: Checkpoints | None = None, **changes: Any) -> Trainer:
+    import tunebook
+    from tunebook import workflow
+    from tunebook.devices import Devices
+    from tunebook.tasks import get_task
+
+    recipe = small_run.recipe(pictures, pictures, **changes)
+    examples = tunebook.load_examples(recipe)
+    model = tunebook.load_model(recipe, examples)
+    reader = workflow._reader(recipe, examples, model)
+    devices = Devices(recipe, model.module)
+    return Trainer(get_task(recipe.task), recipe, examples, model, reader, devices, checkpoints=checkpoints)
+
+
+def _weights(trainer: Trainer) -> dict[str, torch.Tensor]:
+    return {name: value.clone() for name, value in trainer.model.module.state_dict().items()}
+
+
+def test_the_loss_falls_on_colours_that_can_be_told_apart(pictures: Path) -> None:
+    plain = {"mixup": 0.0, "augment": "none", "label_smoothing": 0.0, "dropout": 0.0, "stochastic_depth": 0.0}
+    history = _trainer(pictures, freeze="none", unfreeze=[], epochs=6, lr=5e-3, **plain).fit().history
+    assert history[-1]["running_loss"] < 0.6 * history[0]["running_loss"]
+    assert [row["epoch"] for row in history] == [1, 2, 3, 4, 5, 6]
+
+
+def test_a_new_head_gives_every_class_the_same_chance(pictures: Path) -> None:
+    trainer = _trainer(pictures, mixup=0.0)
+    trainer._step(trainer._batches(0)[0], 0, 0)
+    assert trainer.last_loss == pytest.approx(math.log(3), rel=1e-5)
+
+
+def test_what_is_frozen_does_not_move(pictures: Path) -> None:
+    trainer = _trainer(pictures, freeze="backbone", unfreeze=[[1, -2]], epochs=2)
+    before = _weights(trainer)
+    trainer.fit()
+    moved = {name for name, value in _weights(trainer).items() if not torch.equal(value, before[name])}
+    late = {name for stage in trainer.model.stages.items[-2:] for name in stage.parameters}
+    assert set(trainer.model.stages.items[-1].parameters) <= moved
+    assert {name for name in moved if name in dict(trainer.model.module.named_parameters())} <= late
+    assert [row["trains"] for row in trainer.progress.history] == ["head", trainer.model.stages.describe(-2)]
+
+
+def test_a_resumed_training_ends_with_the_same_bits(pictures: Path, tmp_path: Path) -> None:
+    whole = _trainer(pictures)
+    whole.fit()
+    stop = threading.Event()
+    stopped = _trainer(pictures, Checkpoints(tmp_path))
+
+    def after_seven(trainer: Trainer) -> None:
+        if trainer.progress.step == 7:
+            stop.set()
+
+    with pytest.raises(TrainingStopped, match="step 7"):
+        stopped.fit(stop, after_seven)
+    found = Checkpoints(tmp_path).latest()
+    assert found is not None
+    resumed = _trainer(pictures)
+    torch.manual_seed(99)  # what drew random numbers in between changes nothing
+    resumed.restore(found[0])
+    assert resumed.progress.step == 7
+    resumed.fit()
+    assert asdict(resumed.progress) == asdict(whole.progress)
+    expected = _weights(whole)
+    assert all(torch.equal(value, expected[name]) for name, value in _weights(resumed).items())
+
+
+def test_a_checkpoint_of_another_model_is_refused(pictures: Path) -> None:
+    with pytest.raises(TrainingError, match="does not fit"):
+        _trainer(pictures).restore(Checkpoint({"weight": torch.zeros(2)}, {}, {}))
+
+
+def test_freeze_dropout_and_rate_change_between_steps(pictures: Path) -> None:
+    trainer = _trainer(pictures, freeze="none", unfreeze=[], epochs=2, mixup=0.0)
+    seen: list[tuple[int, float]] = []
+
+    def change(trainer: Trainer) -> None:
+        if trainer.progress.step == 2 and trainer.progress.in_epoch:
+            trainer.set_freeze("backbone")
+            trainer.set_dropout({"head": 0.5})
+            trainer.set_lr(1e-5)
+            seen.append((trainer.model.stages.trainable(), trainer.model.dropout.rates()["head"]))
+            change.before = _weights(trainer)  # type: ignore[attr-defined]
+        if trainer.progress.step == 3 and trainer.progress.in_epoch:
+            after = _weights(trainer)
+            head = set(trainer.model.stages.items[-1].parameters)
+            before = change.before  # type: ignore[attr-defined]
+            assert {name for name in after if not torch.equal(after[name], before[name])} <= head
+            assert max(group["lr"] for group in trainer.optimizer.param_groups) <= 1e-5
+
+    trainer.fit(on_step=change)
+    assert seen == [(sum(p.numel() for p in trainer.model.module.parameters() if p.requires_grad), 0.5)]
+    with pytest.raises(RecipeError, match="lr"):
+        trainer.set_lr(float("nan"))
+
+
+def test_a_loss_that_is_not_a_number_ends_training_at_once(
+    pictures: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    checkpoints = Checkpoints(tmp_path)
+    trainer = _trainer(pictures, checkpoints)
+    real = trainer.task.loss
+
+    def loss(*args: Any, **kwargs: Any) -> tuple[torch.Tensor, torch.Tensor]:
+        total, count = real(*args, **kwargs)
+        return (total * math.nan if trainer.progress.step == 8 else total), count
+
+    monkeypatch.setattr(trainer.task, "loss", loss)
+    with pytest.raises(TrainingError, match=r"nan at step 9 .*lower lr"):
+        trainer.fit()
+    assert trainer.progress.step == 8
+    assert all(torch.isfinite(value).all() for value in checkpoints.load_best()[0].values())
+
+
+def test_patience_ends_it(pictures: Path) -> None:
+    trainer = _trainer(pictures, lr=1e-9, epochs=50, patience=2, monitor="accuracy")
+    assert len(trainer.fit().history) < 50
+    assert trainer.progress.waited == 2
+
+
+def test_an_unknown_class_is_refused_before_training(pictures: Path) -> None:
+    with pytest.raises(RecipeError, match="'rde'; did you mean 'red'"):
+        _trainer(pictures, class_weights={"rde": 2.0})
+    with pytest.raises(RecipeError, match="sampler"):
+        _trainer(pictures, sampler={"rde": 2.0})

@@ -1,0 +1,162 @@
+"""A run from start to end: what it leaves, how it is awaited, stopped and resumed."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pandas as pd
+import pytest
+import torch
+
+import tunebook
+from tunebook.errors import RecipeError, StorageError
+from tunebook.runs import Run
+from tunebook.training import TrainingStopped
+
+sys.path.insert(0, str(Path(__file__).parents[1] / "faults"))
+import small_run
+
+if TYPE_CHECKING:
+    from tunebook.tuning import Tuning
+
+
+@pytest.fixture(scope="module")
+def pictures(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return small_run.make_pictures(tmp_path_factory.mktemp("data") / "colours", count=20)
+
+
+def _tune(pictures: Path, runs: Path, **changes: Any) -> Tuning:
+    recipe = small_run.recipe(pictures, runs, **changes)
+    examples = tunebook.load_examples(recipe)
+    model = tunebook.load_model(recipe, examples)
+    return tunebook.tune(recipe, examples, model, tunebook.measure_baseline(recipe, examples, model))
+
+
+@pytest.fixture(scope="module")
+def finished(pictures: Path, tmp_path_factory: pytest.TempPathFactory) -> Run:
+    return _tune(pictures, tmp_path_factory.mktemp("runs"), run="done", epochs=2, onnx=True).result()
+
+
+def test_a_finished_run_has_everything(finished: Run) -> None:
+    assert finished.state().state == "finished"
+    names = {"recipe.json", "metrics.json", "predictions.parquet", "README.md", "model", "report", "checkpoints"}
+    assert names <= {p.name for p in finished.path.iterdir()}
+    metrics = json.loads((finished.path / "metrics.json").read_text())
+    assert finished.state().metric == metrics["tuned"]["test"]["accuracy"]
+    assert set(metrics["baselines"]) == {"majority class", "linear probe"}
+    assert set(finished.recipe()) >= {"parameters", "versions", "seed", "data", "model"}
+    assert "# done" in (finished.path / "README.md").read_text()
+
+
+def test_predictions_agree_with_the_metrics(finished: Run) -> None:
+    table = pd.read_parquet(finished.path / "predictions.parquet")
+    assert table.groupby("model").size().tolist() == [24, 24]
+    assert np.stack(table["scores"].to_list()).sum(axis=1) == pytest.approx(1.0, abs=1e-5)
+    test = table[(table["model"] == "tuned") & (table["split"] == "test")]
+    assert (test["truth"] == test["prediction"]).mean() == pytest.approx(finished.state().metric)
+
+
+def test_timm_and_onnx_open_the_model_and_agree(finished: Run) -> None:
+    import onnxruntime
+    import timm
+
+    file = finished.path / "model" / "model.safetensors"
+    module = timm.create_model("test_efficientnet", num_classes=3, checkpoint_path=str(file)).eval()
+    inputs = torch.randn(5, 3, 32, 32, generator=torch.Generator().manual_seed(0))
+    with torch.inference_mode():
+        expected = module(inputs).numpy()
+    session = onnxruntime.InferenceSession(finished.path / "model" / "model.onnx", providers=["CPUExecutionProvider"])
+    assert session.run(None, {"x": inputs.numpy()})[0] == pytest.approx(expected, abs=1e-3)
+
+
+def test_a_tuned_folder_is_a_model_with_its_head(finished: Run, pictures: Path, tmp_path: Path) -> None:
+    recipe = small_run.recipe(pictures, tmp_path, model=str(finished.path / "model"), weights="pretrained")
+    examples = tunebook.load_examples(recipe)
+    model = tunebook.load_model(recipe, examples)
+    assert model.head_is_trained
+    baseline = tunebook.measure_baseline(recipe, examples, model)
+    assert baseline.metrics["model as it starts"]["test"]["accuracy"] == pytest.approx(finished.state().metric)
+
+
+def test_the_report_is_made_from_the_directory_alone(finished: Run) -> None:
+    report = Run(finished.path).report()
+    table = report.stages()
+    assert list(table.index[:2]) == ["baseline: majority class", "baseline: linear probe"]
+    assert table.index[-1].startswith("final: epoch ")
+    # Only baselines and the final model were ever measured on the test set.
+    assert table["test accuracy"].isna().tolist() == [False, False, *[True] * (len(table) - 3), False]
+    assert report.curves().png.startswith(b"\x89PNG")
+    assert report.verdicts()
+    assert "undefined" not in tunebook.formatted(report.classes_table(), missing="undefined").to_string()
+    assert report.by_group().empty
+
+
+def test_a_run_is_never_written_over(finished: Run, pictures: Path) -> None:
+    with pytest.raises(StorageError, match="is there already"):
+        _tune(pictures, finished.path.parent, run="done")
+    with pytest.raises(StorageError, match="nothing to resume"):
+        _tune(pictures, finished.path.parent, resume=str(finished.path))
+
+
+def test_stopping_leaves_a_run_that_goes_on(pictures: Path, tmp_path: Path) -> None:
+    tuning = _tune(pictures, tmp_path, run="stopped")
+    tuning.stop()
+    with pytest.raises(TrainingStopped, match="resume="):
+        tuning.result()
+    assert Run(tmp_path / "stopped").state().state == "stopped"
+    with pytest.raises(RecipeError, match=r"parameter lr .*keeps its recipe"):
+        _tune(pictures, tmp_path, resume=str(tmp_path / "stopped"), lr=0.5).result()
+    assert _tune(pictures, tmp_path, resume=str(tmp_path / "stopped")).result().state().state == "finished"
+
+
+def test_only_one_process_owns_a_run(pictures: Path, tmp_path: Path) -> None:
+    tuning = _tune(pictures, tmp_path, run="mine")
+    tuning.stop()
+    with pytest.raises(TrainingStopped):
+        tuning.result()
+    with Run(tmp_path / "mine").owned(), pytest.raises(StorageError, match="owned by process"):
+        _tune(pictures, tmp_path, resume=str(tmp_path / "mine")).result()
+
+
+def test_it_can_be_awaited(pictures: Path, tmp_path: Path) -> None:
+    async def notebook() -> tuple[Run, int]:
+        ticks = 0
+
+        async def tick() -> None:
+            nonlocal ticks
+            while True:
+                ticks += 1
+                await asyncio.sleep(0.01)
+
+        ticking = asyncio.create_task(tick())
+        run = await _tune(pictures, tmp_path, epochs=1, unfreeze=[])
+        ticking.cancel()
+        return run, ticks
+
+    run, ticks = asyncio.run(notebook())
+    assert run.state().state == "finished"
+    assert ticks > 5  # the loop was free meanwhile
+
+
+def test_interrupting_the_cell_ends_with_a_checkpoint(pictures: Path, tmp_path: Path) -> None:
+    async def notebook() -> None:
+        async def cell() -> None:
+            await _tune(pictures, tmp_path, run="interrupted", epochs=500)
+
+        task = asyncio.create_task(cell())
+        run = tmp_path / "interrupted"
+        while not list((run / "checkpoints").glob("step-*")):  # noqa: ASYNC110 - the file is written by a thread
+            await asyncio.sleep(0.01)
+        task.cancel()
+        await task
+
+    with pytest.raises(asyncio.CancelledError):
+        asyncio.run(notebook())
+    state = Run(tmp_path / "interrupted").state()
+    assert state.state == "stopped"
+    assert "can be resumed" in state.message
