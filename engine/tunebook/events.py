@@ -76,14 +76,14 @@ class EventLog:
 
         self._add(step, summary=text_summary(tag, text))
 
-    def hyperparameters(self, values: Mapping[str, Any], metrics: Mapping[str, float]) -> None:
-        """Log the recipe for TensorBoard's HPARAMS page, in this same file."""
+    def hyperparameters(self, values: Mapping[str, Any], metrics: Mapping[str, float], step: int) -> None:
+        """Log the recipe and its results at the last step, for TensorBoard's HPARAMS page, in this same file."""
         from tensorboardX.summary import hparams  # noqa: PLC0415
 
         plain = {k: v if isinstance(v, (bool, int, float, str)) else str(v) for k, v in values.items()}
         for summary in hparams(plain, dict(metrics)):
-            self._add(0, summary=summary)
-        self.scalars(metrics, 0)
+            self._add(step, summary=summary)
+        self.scalars(metrics, step)
 
     def flush(self) -> None:
         """Hand everything to the system."""

@@ -269,9 +269,8 @@ class Session:
                 trainer.fit(stop, self._on_step)
                 if log is not None:
                     best = trainer.progress.history[int(trainer.progress.best["epoch"]) - 1]["validation"]
-                    log.hyperparameters(
-                        recipe.model_dump(), {f"best/{k}": best[k] for k in ("accuracy", "macro_f1", "loss")}
-                    )
+                    found_best = {f"best/{name}": best[name] for name in ("accuracy", "macro_f1", "loss")}
+                    log.hyperparameters(recipe.model_dump(), found_best, trainer.progress.step)
             finally:
                 if log is not None:
                     log.close()

@@ -48,7 +48,7 @@ def test_tensorboard_reads_what_was_logged(tmp_path: Path, read: Callable[[Path]
 
 def test_hyperparameters_are_in_the_same_file(tmp_path: Path, read: Callable[[Path], Any]) -> None:
     log = EventLog(tmp_path)
-    log.hyperparameters({"lr": 0.1, "freeze": [1, 2], "onnx": True, "none": None}, {"accuracy": 0.5})
+    log.hyperparameters({"lr": 0.1, "freeze": [1, 2], "onnx": True, "none": None}, {"accuracy": 0.5}, 7)
     log.close()
     assert len(list(tmp_path.iterdir())) == 1
     found = read(tmp_path)
