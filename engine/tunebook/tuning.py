@@ -7,7 +7,7 @@ import sys
 import threading
 import time
 from concurrent.futures import Future
-from contextlib import nullcontext, suppress
+from contextlib import ExitStack, closing, nullcontext, suppress
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -251,12 +251,12 @@ class Session:
         checkpoints = Checkpoints(run.path / "checkpoints")
         found = checkpoints.latest()
         threads = found[0].progress.get("threads", 0) if found else 0
-        with device_module.threads(threads):
-            if self.devices.is_main:
-                self._describe_run(resumed=bool(recipe.resume))
+        with device_module.threads(threads), ExitStack() as opened:
             log = None
             if self.devices.is_main:
-                log = EventLog(run.path, found[0].progress["step"] + 1 if found else 0 if recipe.resume else None)
+                self._describe_run(resumed=bool(recipe.resume))
+                purge = found[0].progress["step"] + 1 if found else 0
+                log = opened.enter_context(closing(EventLog(run.path, purge if recipe.resume else None)))
             trainer = Trainer(
                 self.task, recipe, self.examples, self.model, self.reader, self.devices,
                 log=log, checkpoints=checkpoints if self.devices.is_main else None,
@@ -265,15 +265,11 @@ class Session:
                 trainer.restore(found[0])
             self.trainer = trainer
             self._say(phase="tuning", steps=trainer.steps, step=trainer.progress.step, epoch=trainer.progress.epoch)
-            try:
-                trainer.fit(stop, self._on_step)
-                if log is not None:
-                    best = trainer.progress.history[int(trainer.progress.best["epoch"]) - 1]["validation"]
-                    found_best = {f"best/{name}": best[name] for name in ("accuracy", "macro_f1", "loss")}
-                    log.hyperparameters(recipe.model_dump(), found_best, trainer.progress.step)
-            finally:
-                if log is not None:
-                    log.close()
+            trainer.fit(stop, self._on_step)
+            if log is not None:
+                best = trainer.progress.history[int(trainer.progress.best["epoch"]) - 1]["validation"]
+                found_best = {f"best/{name}": best[name] for name in ("accuracy", "macro_f1", "loss")}
+                log.hyperparameters(recipe.model_dump(), found_best, trainer.progress.step)
 
     def _on_step(self, trainer: Trainer) -> None:
         now = time.monotonic()
