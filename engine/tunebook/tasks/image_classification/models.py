@@ -181,7 +181,7 @@ def _from_hub(name: str, recipe: ImageClassification, count: int) -> nn.Module:
             return _create(name, recipe, count, pretrained=True)
     except (OSError, RuntimeError, ValueError) as error:
         reason = (str(error).splitlines() or [type(error).__name__])[0]
-        msg = f"model {shown(recipe.model)}: its weights cannot be had from the hub: {reason[:160]}{fix}"
+        msg = f"model {shown(recipe.model)}: its weights cannot be had from the hub: {reason.split(". ")[0][:160].rstrip(".")}{fix}"
         raise ModelError(msg) from None
 
 
