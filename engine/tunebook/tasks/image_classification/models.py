@@ -180,8 +180,8 @@ def _from_hub(name: str, recipe: ImageClassification, count: int) -> nn.Module:
         with hub_or_cache():
             return _create(name, recipe, count, pretrained=True)
     except (OSError, RuntimeError, ValueError) as error:
-        reason = (str(error).splitlines() or [type(error).__name__])[0]
-        msg = f"model {shown(recipe.model)}: its weights cannot be had from the hub: {reason.split(". ")[0][:160].rstrip(".")}{fix}"
+        reason = (str(error).splitlines() or [type(error).__name__])[0].partition(". ")[0].rstrip(".")
+        msg = f"model {shown(recipe.model)}: its weights cannot be had from the hub: {reason[:160]}{fix}"
         raise ModelError(msg) from None
 
 
