@@ -270,7 +270,7 @@ def test_show(call: Callable[..., Answer], runs: Path) -> None:
     def write(name: str, value: Any) -> None:
         (runs / "old" / name).write_text(json.dumps(value), encoding="utf-8")
 
-    write("recipe.json", {"task": "image-classification", "parameters": {"lr": 0.5, "epochs": 6, "odd": HOSTILE}})
+    write("recipe.json", {"task": "image-classification", "parameters": {"lr": 0.5, "epochs": 5, "odd": HOSTILE}})
     scores = {"n": 3, "accuracy": 0.713, "loss": 0.5, "recall": {"a": 1.0}}
     write("metrics.json", {"tuned": {"test": scores}, "counts": {"a": 1}})
     (runs / "old" / "model").mkdir()
