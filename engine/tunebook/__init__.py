@@ -17,11 +17,13 @@ if TYPE_CHECKING:
     from tunebook.reports import formatted
     from tunebook.runs import Run, list_runs
     from tunebook.tasks.image_classification.recipe import ImageClassification
+    from tunebook.tasks.text_classification.recipe import TextClassification
     from tunebook.workflow import (
         check,
         load_examples,
         load_model,
         measure_baseline,
+        overview,
         preview,
         tune,
     )
@@ -31,6 +33,7 @@ calm_threads()
 _HOMES = {
     "ImageClassification": "tunebook.tasks.image_classification.recipe",
     "Run": "tunebook.runs",
+    "TextClassification": "tunebook.tasks.text_classification.recipe",
     "TunebookError": "tunebook.errors",
     "check": "tunebook.workflow",
     "formatted": "tunebook.reports",
@@ -38,6 +41,7 @@ _HOMES = {
     "load_examples": "tunebook.workflow",
     "load_model": "tunebook.workflow",
     "measure_baseline": "tunebook.workflow",
+    "overview": "tunebook.workflow",
     "preview": "tunebook.workflow",
     "tune": "tunebook.workflow",
 }
@@ -45,6 +49,7 @@ _HOMES = {
 __all__ = [
     "ImageClassification",
     "Run",
+    "TextClassification",
     "TunebookError",
     "check",
     "formatted",
@@ -52,6 +57,7 @@ __all__ = [
     "load_examples",
     "load_model",
     "measure_baseline",
+    "overview",
     "preview",
     "tune",
 ]

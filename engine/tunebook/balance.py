@@ -67,6 +67,30 @@ def class_weights(
     return weights
 
 
+def example_weights(weights: np.ndarray, truth: np.ndarray) -> np.ndarray:
+    """
+    Return the chance of each example to be drawn, from the weights of its classes.
+
+    Parameters
+    ----------
+    weights
+        One a class, shape (classes,).
+    truth
+        Class numbers, shape (n,); or, where an example may have several classes, ones and zeros of shape
+        (n, classes): then its rarest class, that of the greatest weight, decides, and 1 where it has none.
+
+    Returns
+    -------
+    numpy.ndarray
+        Shape (n,).
+    """
+    if truth.ndim == 1:
+        found: np.ndarray = weights[truth]
+        return found
+    most = np.where(truth > 0, weights, -np.inf).max(axis=1)
+    return np.where(np.isfinite(most), most, 1.0)
+
+
 def draw_order(rows: np.ndarray, weights: np.ndarray | None, rng: np.random.Generator) -> np.ndarray:
     """
     Return the rows of one epoch in the order in which they are used.

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pandas as pd
 
-from tunebook.metrics import measure
+from tunebook.metrics import measure, negative_log_likelihood
 from tunebook.predicting import extract_features, predict_scores
 
 if TYPE_CHECKING:
@@ -76,7 +76,7 @@ def metrics_table(metrics: dict[str, dict[str, Any]]) -> pd.DataFrame:
 
 def measure_baselines(task: Task, model: Model, reader: Reader, examples: Examples, devices: Devices) -> Baseline:
     """
-    Measure the most frequent class, a linear probe on the untuned model's features, and its head if it was loaded.
+    Measure the class frequencies, a linear probe on the untuned model's features, and its head if it was loaded.
 
     The probe is a logistic regression on standardised features; its penalty is chosen on the validation set.
 
@@ -89,12 +89,13 @@ def measure_baselines(task: Task, model: Model, reader: Reader, examples: Exampl
     rows = {split: examples.rows(split) for split in SPLITS}
     scores: dict[str, dict[str, np.ndarray]] = {}
     counts = examples.class_counts("train")
-    share = (counts / counts.sum()).astype(np.float32)
-    scores["majority class"] = {split: np.tile(share, (len(rows[split]), 1)) for split in SPLITS}
+    share = (counts / len(examples.rows("train"))).astype(np.float32)
+    name = "frequent classes" if examples.multi_label else "majority class"
+    scores[name] = {split: np.tile(share, (len(rows[split]), 1)) for split in SPLITS}
     model.module.to(devices.device)
     if model.head_is_trained:
         scores["model as it starts"] = {
-            split: predict_scores(task, model.module, reader, rows[split], devices) for split in SPLITS
+            split: predict_scores(task, model, reader, rows[split], devices) for split in SPLITS
         }
     scores["linear probe"] = _probe(task, model, reader, examples, devices, rows)
     metrics = {
@@ -112,6 +113,7 @@ def _probe(
 ) -> dict[str, np.ndarray]:
     from sklearn.exceptions import ConvergenceWarning  # noqa: PLC0415
     from sklearn.linear_model import LogisticRegression  # noqa: PLC0415
+    from sklearn.multiclass import OneVsRestClassifier  # noqa: PLC0415
     from sklearn.pipeline import make_pipeline  # noqa: PLC0415
     from sklearn.preprocessing import StandardScaler  # noqa: PLC0415
 
@@ -120,21 +122,22 @@ def _probe(
     if len(train) > _MOST_EXAMPLES:
         rng = np.random.default_rng([len(train), 31])
         # One of each class stays in, however rare it is.
-        first = train[np.unique(truth[train], return_index=True)[1]]
+        classes = truth[train] if truth.ndim > 1 else np.eye(len(examples.classes), dtype=np.int64)[truth[train]]
+        first = train[classes.argmax(axis=0)]
         train = np.union1d(first, rng.choice(train, _MOST_EXAMPLES, replace=False))
     features = {
-        split: extract_features(task, model.module, reader, part, devices).astype(np.float64)
+        split: extract_features(task, model, reader, part, devices).astype(np.float64)
         for split, part in {"train": train, **rows}.items()
     }
     best: tuple[float, dict[str, np.ndarray]] = (-np.inf, {})
     for penalty in _PENALTIES:
-        probe = make_pipeline(StandardScaler(), LogisticRegression(C=penalty, max_iter=1_000))
+        regression = LogisticRegression(C=penalty, max_iter=1_000)
+        probe = make_pipeline(StandardScaler(), OneVsRestClassifier(regression) if truth.ndim > 1 else regression)
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", ConvergenceWarning)
             probe.fit(features["train"], truth[train])
         found = {split: probe.predict_proba(features[split]).astype(np.float32) for split in SPLITS}
-        likelihood = found["validation"][np.arange(len(rows["validation"])), truth[rows["validation"]]]
-        score = float(np.log(np.clip(likelihood, 1e-12, 1.0)).mean())
+        score = -negative_log_likelihood(found["validation"], truth[rows["validation"]])
         if score > best[0]:
             best = (score, found)
     return best[1]

@@ -109,7 +109,8 @@ def _limits(metrics: dict[str, Any], examples: Examples, recipe: Recipe) -> str:
     worst = min(recall, key=lambda name: recall[name])
     undefined = [k for k, v in metrics["tuned"]["test"]["recall"].items() if v is None]
     lines = [
-        f"It knows only the {len(examples.classes)} classes above and gives one of them to anything it is shown.",
+        f"It knows only the {len(examples.classes)} classes above"
+        + ("." if examples.multi_label else " and gives one of them to anything it is shown."),
         f"It is worst at {escape(worst)} (test recall {recall[worst]:.2f}).",
         "Its figures hold for data like the test set, and for no other.",
     ]

@@ -10,6 +10,7 @@ import numpy as np
 import pandas as pd
 
 from tunebook.errors import DataError
+from tunebook.labels import encode, join_label, split_label
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -36,6 +37,8 @@ class Examples:
         Names of the sensitive columns in ``frame``.
     notes
         What a reader must know of the data, such as that it is generated; one sentence each.
+    multi_label
+        Whether an example may have any number of classes: its label then names them, see :mod:`tunebook.labels`.
     """
 
     frame: pd.DataFrame
@@ -43,6 +46,7 @@ class Examples:
     source: str
     sensitive: tuple[str, ...] = ()
     notes: tuple[str, ...] = field(default=())
+    multi_label: bool = False
 
     def __len__(self) -> int:
         return len(self.frame)
@@ -52,13 +56,19 @@ class Examples:
         return np.flatnonzero(self.frame["split"].to_numpy() == split)
 
     def targets(self) -> np.ndarray:
-        """Return the class number of each row, shape (n,), int64."""
-        codes = pd.Categorical(self.frame["label"], categories=list(self.classes)).codes
-        return codes.astype(np.int64)
+        """Return the class number of each row, shape (n,), int64; if multi-label, 0 or 1 of shape (n, classes)."""
+        return encode(self.frame["label"].tolist(), self.classes, multi_label=self.multi_label)
+
+    def target_shares(self) -> np.ndarray:
+        """Return how much of each class each row is, 0 or 1, shape (n, classes), float32."""
+        truth = self.targets()
+        shares = truth if self.multi_label else np.eye(len(self.classes), dtype=np.int64)[truth]
+        return shares.astype(np.float32)
 
     def class_counts(self, split: str = "train") -> np.ndarray:
         """Return the number of examples of each class in a split, shape (classes,), int64."""
-        return np.bincount(self.targets()[self.rows(split)], minlength=len(self.classes))
+        truth = self.targets()[self.rows(split)]
+        return truth.sum(axis=0) if self.multi_label else np.bincount(truth, minlength=len(self.classes))
 
     def counts(self, by: str = "label") -> pd.DataFrame:
         """
@@ -69,7 +79,10 @@ class Examples:
         pandas.DataFrame
             One row a value, one column a split, and a column ``all``.
         """
-        table = pd.crosstab(self.frame[by], self.frame["split"]).reindex(columns=list(SPLITS), fill_value=0)
+        frame = self.frame[[by, "split"]]
+        if by == "label" and self.multi_label:
+            frame = frame.assign(label=frame["label"].map(split_label)).explode("label")
+        table = pd.crosstab(frame[by], frame["split"]).reindex(columns=list(SPLITS), fill_value=0)
         if by == "label":
             table = table.reindex(list(self.classes), fill_value=0)
         table["all"] = table.sum(axis=1)
@@ -79,8 +92,12 @@ class Examples:
     def without(self, ids: Iterable[str], classes: Iterable[str] = ()) -> Examples:
         """Return the examples that are left when some ids and some whole classes are dropped."""
         gone = set(classes)
-        keep = ~(self.frame["id"].isin(set(ids)) | self.frame["label"].isin(gone))
-        left = self.frame[keep].reset_index(drop=True)
+        leave = self.frame["id"].isin(set(ids))
+        if not self.multi_label:
+            leave |= self.frame["label"].isin(gone)
+        left = self.frame[~leave].reset_index(drop=True)
+        if self.multi_label and gone:
+            left["label"] = [join_label(c for c in split_label(label) if c not in gone) for label in left["label"]]
         return replace(self, frame=left, classes=tuple(c for c in self.classes if c not in gone))
 
     def sample(self, size: int, seed: int) -> Examples:
@@ -109,7 +126,7 @@ class Examples:
 
 def make_splits(frame: pd.DataFrame, validation: float, test: float, seed: int) -> pd.Series:
     """
-    Give each example a split, stratified by label and seeded.
+    Give each example a split, stratified and seeded.
 
     An example that already has a split keeps it. Where only ``train`` is given, both others are
     cut from it; where ``validation`` or ``test`` is given, only the missing one is.
@@ -117,7 +134,7 @@ def make_splits(frame: pd.DataFrame, validation: float, test: float, seed: int) 
     Parameters
     ----------
     frame
-        Needs ``id`` and ``label``; may have ``split``.
+        Needs ``id`` and ``stratum``, such as the label; may have ``split``.
     validation, test
         Shares of all examples, each above 0; together below 1.
     seed
@@ -143,7 +160,7 @@ def make_splits(frame: pd.DataFrame, validation: float, test: float, seed: int) 
     if not missing:
         return split
     rng = np.random.default_rng([seed, 1])
-    for _, rows in frame[split == "train"].sort_values("id").groupby("label", sort=True):
+    for _, rows in frame[split == "train"].sort_values("id").groupby("stratum", sort=True):
         order = rng.permutation(rows.index.to_numpy())
         # Every class with at least three examples is in all three splits.
         taken = 0

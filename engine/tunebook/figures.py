@@ -13,7 +13,7 @@ from PIL import Image
 from tunebook.storage import replacing
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
     from pathlib import Path
 
     from matplotlib.axes import Axes
@@ -22,6 +22,40 @@ if TYPE_CHECKING:
 #: Colours that people with any kind of colour vision tell apart (Okabe and Ito, 2008).
 TRAIN, VALIDATION, BEST, FAINT = "#0072B2", "#D55E00", "#009E73", "#999999"
 _DPI = 110
+#: Largest number in medians from which a histogram's axis is logarithmic.
+_WIDE = 50
+
+
+class Page:
+    """
+    A piece of HTML with a text that says the same; neither runs anything.
+
+    Parameters
+    ----------
+    html
+        A fragment in which everything that comes from data is escaped.
+    text
+        For readers that show no HTML.
+    """
+
+    suffix = ".html"
+
+    def __init__(self, html: str, text: str) -> None:
+        self.html = html
+        self.text = text
+
+    def __repr__(self) -> str:
+        return self.text
+
+    def _repr_mimebundle_(self, include: Any = None, exclude: Any = None) -> dict[str, str]:  # noqa: ANN401, ARG002
+        return {"text/html": self.html, "text/plain": self.text}
+
+    def save(self, path: Path) -> None:
+        """Write it as a whole document, whole or not at all."""
+        style = "body { font: 14px/1.5 sans-serif; margin: 2em auto; max-width: 60em; padding: 0 1em }"
+        head = f'<!doctype html><meta charset="utf-8"><title>Tunebook</title><style>{style}</style>'
+        with replacing(path, durable=False) as temporary:
+            temporary.write_text(f"{head}{self.html}\n", encoding="utf-8")
 
 
 class Picture:
@@ -35,6 +69,8 @@ class Picture:
     text
         For readers that show no pictures.
     """
+
+    suffix = ".png"
 
     def __init__(self, png: bytes, text: str) -> None:
         self.png = png
@@ -166,3 +202,66 @@ def matrix(counts: np.ndarray, names: Sequence[str], title: str) -> Picture:
     worst = [divmod(int(k), count) for k in wrong.ravel().argsort()[::-1][:3] if wrong.ravel()[k]]
     words = ", ".join(f"{plain(names[t])} taken for {plain(names[p])} ({int(counts[t, p])})" for t, p in worst)
     return Picture.of(figure, f"{title}: most frequent mistakes: {words or 'none'}")
+
+
+def outcomes(counts: np.ndarray, names: Sequence[str], title: str) -> Picture:
+    """
+    Show for each class how many of its examples are found and missed, and how often it is said wrongly.
+
+    Parameters
+    ----------
+    counts
+        Shape (classes, 2, 2): truth no and yes by prediction no and yes.
+    names
+        Class names in that order.
+    title
+        Heading.
+    """
+    figure = new_figure(8.0, 1.2 + 0.28 * len(names))
+    axes = figure.subplots()
+    places = np.arange(len(names))
+    left = np.zeros(len(names))
+    parts = ((1, 1, "found", BEST), (1, 0, "missed", VALIDATION), (0, 1, "wrongly said", FAINT))
+    for truth, said, word, colour in parts:
+        axes.barh(places, counts[:, truth, said], left=left, color=colour, label=word)
+        left = left + counts[:, truth, said]
+    tidy(axes, title, "examples")
+    axes.set_yticks(places, [plain(name, 24) for name in names], parse_math=False)
+    axes.invert_yaxis()
+    axes.legend(fontsize=8, frameon=False, ncols=3, loc="lower right", bbox_to_anchor=(1.0, 1.0))
+    words = "; ".join(
+        f"{plain(name)}: {int(c[1, 1])} found, {int(c[1, 0])} missed, {int(c[0, 1])} wrongly said"
+        for name, c in zip(names, counts, strict=True)
+    )
+    return Picture.of(figure, f"{title}: {words}")
+
+
+def histogram(values: np.ndarray, title: str, xlabel: str, marks: Mapping[str, float]) -> Picture:
+    """
+    Show how often numbers occur, on a logarithmic axis where they spread far.
+
+    Parameters
+    ----------
+    values
+        Numbers of at least 0, shape (n,).
+    title, xlabel
+        Heading and axis title.
+    marks
+        Vertical lines: what to call them, and where they are.
+    """
+    figure = new_figure(6.5, 2.6)
+    axes = figure.subplots()
+    high = max(float(values.max()), 2.0)
+    is_wide = high > _WIDE * max(float(np.median(values)), 1.0)
+    bins = np.geomspace(max(float(values.min()), 1.0), high, 40) if is_wide else np.linspace(0.0, high, 40)
+    axes.hist(values, bins=bins.tolist(), color=TRAIN, alpha=0.8)
+    if is_wide:
+        axes.set_xscale("log")
+    for (word, place), colour in zip(marks.items(), (VALIDATION, BEST, FAINT), strict=False):
+        if place <= 2 * high:
+            axes.axvline(place, color=colour, linewidth=1.5, label=f"{word}: {place:g}")
+            axes.legend(fontsize=8, frameon=False)
+    tidy(axes, title, xlabel, "examples")
+    quarters = ", ".join(f"{q:g}" for q in np.quantile(values, [0.0, 0.25, 0.5, 0.75, 1.0]))
+    marked = "".join(f"; {word} {place:g}" for word, place in marks.items())
+    return Picture.of(figure, f"{title}: smallest, quartiles, largest: {quarters}{marked}")

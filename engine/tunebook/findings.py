@@ -9,8 +9,11 @@ import pandas as pd
 
 from tunebook.errors import DataError
 from tunebook.examples import SPLITS
+from tunebook.labels import split_label
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from tunebook.examples import Examples
 
 
@@ -107,10 +110,10 @@ def few_examples(examples: Examples, least: int) -> list[Finding]:
     counts = {s: dict(zip(examples.classes, examples.class_counts(s).tolist(), strict=True)) for s in SPLITS}
     few = [c for c in examples.classes if counts["train"][c] < least]
     if few:
-        ids = tuple(examples.frame.loc[examples.frame["label"].isin(few), "id"])
+        concerned, lost = _with_only(examples, few)
         named = ", ".join(f"{c!r} ({counts['train'][c]})" for c in few[:5])
         text = f"{len(few)} of {len(examples.classes)} classes have fewer than {least} training examples: {named}"
-        found.append(Finding("too few examples", text, ids, ids, tuple(few)))
+        found.append(Finding("too few examples", text, concerned, lost, tuple(few)))
     for split in ("validation", "test"):
         absent = [c for c in examples.classes if c not in few and counts[split][c] == 0]
         if absent:
@@ -119,6 +122,18 @@ def few_examples(examples: Examples, least: int) -> list[Finding]:
             )
             found.append(Finding("class missing in a split", text))
     return found
+
+
+def _with_only(examples: Examples, classes: Sequence[str]) -> tuple[tuple[str, ...], tuple[str, ...]]:
+    """Return the ids of the examples that have one of some classes, and of those that have no other."""
+    if not examples.multi_label:
+        ids = tuple(examples.frame.loc[examples.frame["label"].isin(classes), "id"])
+        return ids, ids
+    named = [
+        (i, set(split_label(label))) for i, label in zip(*(examples.frame[c] for c in ("id", "label")), strict=True)
+    ]
+    some = [(i, names) for i, names in named if names & set(classes)]
+    return tuple(i for i, _ in some), tuple(i for i, names in some if names <= set(classes))
 
 
 def imbalance(examples: Examples) -> list[Finding]:

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from torch import Tensor, nn
 
     from tunebook.devices import Devices
-    from tunebook.tasks.base import Reader, Task
+    from tunebook.tasks.base import Model, Reader, Task
 
 
 @contextmanager
@@ -29,7 +29,7 @@ def evaluating(module: nn.Module) -> Iterator[None]:
             part.training = training
 
 
-def predict_scores(task: Task, module: nn.Module, reader: Reader, rows: np.ndarray, devices: Devices) -> np.ndarray:
+def predict_scores(task: Task, model: Model, reader: Reader, rows: np.ndarray, devices: Devices) -> np.ndarray:
     """
     Return the model's probabilities for some rows.
 
@@ -38,10 +38,14 @@ def predict_scores(task: Task, module: nn.Module, reader: Reader, rows: np.ndarr
     numpy.ndarray
         Shape (len(rows), classes), float32, in the order of ``rows``.
     """
-    return _run(lambda inputs: task.scores(task.logits(module, inputs).float()), module, reader, rows, devices)
+
+    def compute(inputs: dict[str, Tensor]) -> Tensor:
+        return model.objective.scores(task.logits(model.module, inputs).float())
+
+    return _run(compute, model.module, reader, rows, devices)
 
 
-def extract_features(task: Task, module: nn.Module, reader: Reader, rows: np.ndarray, devices: Devices) -> np.ndarray:
+def extract_features(task: Task, model: Model, reader: Reader, rows: np.ndarray, devices: Devices) -> np.ndarray:
     """
     Return what the model's head sees for some rows.
 
@@ -50,7 +54,11 @@ def extract_features(task: Task, module: nn.Module, reader: Reader, rows: np.nda
     numpy.ndarray
         Shape (len(rows), features), float32, in the order of ``rows``.
     """
-    return _run(lambda inputs: task.features(module, inputs).float(), module, reader, rows, devices)
+
+    def compute(inputs: dict[str, Tensor]) -> Tensor:
+        return task.features(model.module, inputs).float()
+
+    return _run(compute, model.module, reader, rows, devices)
 
 
 def _run(

@@ -54,11 +54,16 @@ class Recipe(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid", strict=True, allow_inf_nan=False)
 
     task: ClassVar[str] = ""
+    #: Parameters of which more works against over-fitting, in words.
+    regularisers: ClassVar[str] = "dropout, weight_decay"
 
     data: str = field("demo", "demo, a folder, a CSV/Parquet/JSONL file, or a Hugging Face dataset id", "Data")
     label: str = field("label", "column with the class, for tables", "Data", min_length=1)
     sensitive: list[str] | None = field(
         None, "columns to compare the model's quality by; None takes those that the demo declares", "Data"
+    )
+    multi_label: bool = field(
+        default=False, description="whether an example may have several classes, with | between them", group="Data"
     )
     on_problem: Literal["stop", "drop"] = field(
         "drop", "what to do with bad examples: stop, or drop and count them", "Data"

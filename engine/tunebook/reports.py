@@ -10,7 +10,8 @@ import pandas as pd
 from tunebook import fairness, figures
 from tunebook.baseline import SPLITS, metrics_table
 from tunebook.events import read_scalars
-from tunebook.figures import Picture, plain
+from tunebook.figures import Page, Picture, plain
+from tunebook.labels import encode, mistakes_confidence
 from tunebook.metrics import reliability
 from tunebook.storage import read_json
 from tunebook.verdict import Verdict
@@ -20,6 +21,10 @@ if TYPE_CHECKING:
 
     from tunebook.examples import Examples
     from tunebook.runs import Run
+
+
+#: What a prediction without any class is called.
+NONE = "none"
 
 
 class Report:
@@ -41,6 +46,7 @@ class Report:
         self.run = run
         self.metrics: dict[str, Any] = read_json(run.path / "metrics.json")
         self.classes: list[str] = self.metrics["classes"]
+        self.multi_label: bool = self.metrics["multi_label"]
         self._predictions: pd.DataFrame | None = None
 
     @property
@@ -70,8 +76,7 @@ class Report:
         table = pd.DataFrame(index=pd.Index(self.classes, name="class"))
         table["train examples"] = [self.metrics["train_counts"][c] for c in self.classes]
         for split in SPLITS:
-            counts = np.array(self.metrics["tuned"][split]["confusion"]).sum(axis=1)
-            table[f"{split} examples"] = counts
+            table[f"{split} examples"] = [self.metrics["tuned"][split]["support"][c] for c in self.classes]
             for name, metrics in (("baseline", base.get(split)), ("tuned", self.metrics["tuned"][split])):
                 if metrics is not None:
                     values = [metrics["recall"][c] for c in self.classes]
@@ -139,8 +144,10 @@ class Report:
         return [Verdict(**entry) for entry in self.metrics["verdicts"]]
 
     def confusion(self, split: str = "test") -> Picture:
-        """Draw the tuned model's confusion matrix."""
+        """Draw the tuned model's confusion matrix; with several classes an example, what it finds of each class."""
         counts = np.array(self.metrics["tuned"][split]["confusion"])
+        if self.multi_label:
+            return figures.outcomes(counts, self.classes, f"Right and wrong by class, {split} set")
         return figures.matrix(counts, self.classes, f"Confusion, {split} set")
 
     def calibration(self, split: str = "test") -> Picture:
@@ -153,8 +160,7 @@ class Report:
             rows = self.predictions[(self.predictions["split"] == split) & (self.predictions["model"] == name)]
             if not len(rows):
                 continue
-            truth = pd.Categorical(rows["truth"], categories=self.classes).codes
-            points = reliability(np.stack(rows["scores"].to_list()), np.asarray(truth))
+            points = reliability(np.stack(rows["scores"].to_list()), self._truth(rows))
             gap = float((np.abs(points[:, 0] - points[:, 1]) * points[:, 2]).sum())
             axes.plot(
                 points[:, 0], points[:, 1], color=colour, marker="o", markersize=4, label=f"{name}: ECE {gap:.3f}"
@@ -166,16 +172,22 @@ class Report:
         axes.legend(fontsize=8, frameon=False)
         return Picture.of(figure, f"Calibration, {split} set: expected calibration error: {', '.join(words)}")
 
-    def mistakes(self, examples: Examples, count: int = 16, split: str = "test") -> Picture:
+    def _truth(self, rows: pd.DataFrame) -> np.ndarray:
+        return encode(rows["truth"].tolist(), self.classes, multi_label=self.multi_label)
+
+    def mistakes(self, examples: Examples, count: int = 16, split: str = "test") -> Picture | Page:
         """Show the tuned model's most confident mistakes."""
         from tunebook.tasks import get_task  # noqa: PLC0415
 
         rows = self.predictions
         rows = rows[(rows["split"] == split) & (rows["model"] == "tuned") & (rows["truth"] != rows["prediction"])]
+        if self.multi_label and len(rows):
+            rows = rows.assign(confidence=mistakes_confidence(np.stack(rows["scores"].to_list()), self._truth(rows)))
         rows = rows.sort_values(["confidence", "id"], ascending=[False, True], kind="stable").head(count)
         place = {name: k for k, name in enumerate(examples.frame["id"])}
         known = rows[rows["id"].isin(place)]
-        captions = [f"{r.prediction} {r.confidence:.0%}\nis {r.truth}" for r in known.itertuples()]
+        said = zip(*(known[c].tolist() for c in ("prediction", "confidence", "truth")), strict=True)
+        captions = [f"{prediction or NONE} {sure:.0%}\nis {truth or NONE}" for prediction, sure, truth in said]
         title = f"Most confident mistakes, {split} set"
         return get_task(self.run.state().task).gallery(examples, [place[i] for i in known["id"]], captions, title)
 

@@ -7,12 +7,13 @@ import re
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 import pandas as pd
 
 from tunebook.errors import DataError, did_you_mean, shown
 from tunebook.examples import Examples, make_splits
+from tunebook.labels import SEPARATOR, join_label, split_label
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
@@ -158,7 +159,7 @@ def tidy(frame: pd.DataFrame, recipe: Recipe, content: str, source: str) -> pd.D
         msg = f"sensitive={recipe.sensitive!r}: {recipe.label!r} is the label itself; name another column"
         raise DataError(msg)
     missing = frame[recipe.label].isna()
-    if missing.any():
+    if missing.any() and not recipe.multi_label:
         msg = (
             f"{source}: {int(missing.sum())} rows have no label in column {recipe.label!r} "
             f"(first: row {int(missing.to_numpy().argmax()) + 1}); fill them or remove the rows"
@@ -169,7 +170,7 @@ def tidy(frame: pd.DataFrame, recipe: Recipe, content: str, source: str) -> pd.D
         {
             "id": ids.to_numpy(),
             "content": frame[content].to_numpy(),
-            "label": [_name(value) for value in frame[recipe.label]],
+            "label": [_names(v) if recipe.multi_label else _name(v) for v in frame[recipe.label]],
         }
     )
     if tidied["id"].duplicated().any():
@@ -187,7 +188,46 @@ def tidy(frame: pd.DataFrame, recipe: Recipe, content: str, source: str) -> pd.D
             msg = f"{source}: split {shown(str(bad))} is not known; use train, validation or test"
             raise DataError(msg)
         tidied["split"] = names.to_numpy()
+        _refuse_mixed_names(tidied, source)
     return tidied
+
+
+def _refuse_mixed_names(frame: pd.DataFrame, source: str) -> None:
+    """Refuse labels that are numbers in one split and words in another: they would be taken for different classes."""
+    kinds = {split: {_is_number(label) for label in rows.unique()} for split, rows in frame.groupby("split")["label"]}
+    numbers = [str(split) for split, kind in kinds.items() if kind == {True}]
+    words = [str(split) for split, kind in kinds.items() if kind == {False}]
+    if numbers and words:
+        example = [frame.loc[frame["split"] == split, "label"].iloc[0] for split in (numbers[0], words[0])]
+        msg = (
+            f"{source}: labels are numbers in {numbers[0]} ({shown(example[0])}) and words in {words[0]} "
+            f"({shown(example[1])}); give the classes the same names in every split"
+        )
+        raise DataError(msg)
+
+
+def _is_number(label: str) -> bool:
+    return re.fullmatch(r"[+-]?\d+(\.\d*)?", label) is not None
+
+
+def _names(value: object) -> str:
+    """Write the classes of an example, given as a list or with separators between them, as one label."""
+    if isinstance(value, (list, tuple, set)) or hasattr(value, "tolist"):
+        many = value.tolist() if hasattr(value, "tolist") else value
+        if isinstance(many, (list, tuple, set)):
+            names = [_name(item) for item in many]
+            odd = next((name for name in names if SEPARATOR in name), None)
+            if odd is not None:
+                raise DataError(f"class {shown(odd)}: a name must not hold {SEPARATOR!r}; rename it")
+            return join_label(names)
+    return "" if pd.isna(cast("str", value)) else join_label(split_label(_name(value)))
+
+
+def _strata(frame: pd.DataFrame) -> pd.Series:
+    """Name for each example the rarest of its classes: splits made by it have some of every class."""
+    names = frame["label"].map(split_label)
+    counts = names.explode().value_counts()
+    return names.map(lambda several: min(several, key=lambda name: (counts[name], name), default=""))
 
 
 def _name(value: object) -> str:
@@ -261,10 +301,15 @@ def load_examples(
     if not len(frame):
         msg = f"{source}: the table has no rows"
         raise DataError(msg)
-    frame["split"] = make_splits(frame, recipe.validation_fraction, recipe.test_fraction, recipe.seed)
+    strata = _strata(frame) if recipe.multi_label else frame["label"]
+    frame["split"] = make_splits(
+        frame.assign(stratum=strata), recipe.validation_fraction, recipe.test_fraction, recipe.seed
+    )
     columns = ["id", "content", "label", "split", *(recipe.sensitive or ())]
-    classes = tuple(sorted(frame["label"].unique(), key=_natural))
-    examples = Examples(frame[columns], classes, source, tuple(recipe.sensitive or ()))
+    labels = frame["label"].map(split_label).explode().dropna() if recipe.multi_label else frame["label"]
+    classes = tuple(sorted(labels.unique(), key=_natural))
+    sensitive = tuple(recipe.sensitive or ())
+    examples = Examples(frame[columns], classes, source, sensitive, multi_label=recipe.multi_label)
     return examples.sample(recipe.max_examples, recipe.seed)
 
 
@@ -292,3 +337,22 @@ def _from_hub(name: str, to_table: Callable[[str, Any], pd.DataFrame]) -> pd.Dat
         msg = f"data {shown(name)}: no such file or folder here, and the hub does not give it: {reason}"
         raise DataError(msg) from None
     return to_table(name, loaded)
+
+
+def class_names(kind: Any, values: Iterable[Any]) -> list[Any]:  # noqa: ANN401
+    """
+    Turn the numbers of a Hugging Face dataset's column into the names of its classes, one or a list of them each.
+
+    Parameters
+    ----------
+    kind
+        The column's feature.
+    values
+        Its values; a class below 0 is a label that was left out.
+    """
+    inner: Any = getattr(kind, "feature", None)
+    if hasattr(inner, "int2str"):
+        return [[inner.int2str(int(v)) for v in several] for several in values]
+    if hasattr(kind, "int2str"):
+        return [None if v is None or v < 0 else kind.int2str(int(v)) for v in values]
+    return list(values)

@@ -52,10 +52,21 @@ class Stages:
     groups
         Names of the parameters of each stage, from input to head. Every parameter of the
         model must be in exactly one of them; the last one is the head.
+    names
+        What to call the stages; by default the module that begins each, and ``"head"``.
+    fixed
+        Names of parameters that never train, such as those that an adapter stands beside.
     """
 
-    def __init__(self, module: nn.Module, groups: Sequence[Sequence[str]]) -> None:
+    def __init__(
+        self,
+        module: nn.Module,
+        groups: Sequence[Sequence[str]],
+        names: Sequence[str] | None = None,
+        fixed: Iterable[str] = (),
+    ) -> None:
         self.module = module
+        self._fixed = frozenset(fixed)
         sizes = {name: parameter.numel() for name, parameter in module.named_parameters()}
         filled = [list(group) for group in groups if group]
         listed = [name for group in filled for name in group]
@@ -63,7 +74,7 @@ class Stages:
             wrong = sorted(set(listed) ^ set(sizes))[:3]
             msg = f"stages must hold each parameter once; look at {wrong}"
             raise ValueError(msg)
-        names = _stage_names(filled)
+        names = _stage_names(filled) if names is None else names
         self.items = tuple(
             Stage(name, tuple(group), sum(sizes[p] for p in group)) for name, group in zip(names, filled, strict=True)
         )
@@ -79,7 +90,7 @@ class Stages:
         return [stage.name for stage in self.items]
 
     def stage_of(self, module_name: str) -> int:
-        """Return the number of the stage that a module belongs to; containers of several count as the head."""
+        """Return the number of a module's stage; a module of several counts to the first, or to the head."""
         parameters = self._anchors[module_name]
         owner = {p: i for i, stage in enumerate(self.items) for p in stage.parameters}
         return max((owner[p] for p in parameters), default=len(self.items) - 1)
@@ -99,6 +110,13 @@ class Stages:
         RecipeError
             The number is beyond the stages, a pattern matches nothing, or nothing is left to train.
         """
+        frozen = self._frozen_by(freeze) | self._fixed
+        if len(frozen) == sum(len(stage.parameters) for stage in self.items):
+            msg = f"freeze={freeze!r} freezes everything; leave at least the head to train"
+            raise RecipeError(msg)
+        return frozen
+
+    def _frozen_by(self, freeze: Freeze) -> frozenset[str]:
         count = len(self.items)
         if freeze == "none":
             return frozenset()
@@ -123,9 +141,6 @@ class Stages:
                 )
                 raise RecipeError(msg)
             frozen |= matched
-        if len(frozen) == sum(len(stage.parameters) for stage in self.items):
-            msg = f"freeze={freeze!r} freezes everything; leave at least the head to train"
-            raise RecipeError(msg)
         return frozenset(frozen)
 
     def _match(self, pattern: str) -> set[str]:
@@ -153,8 +168,7 @@ class Stages:
         """Put trainable modules into training mode and frozen ones into evaluation mode."""
         self.module.train()
         for name, part in self.module.named_modules():
-            anchor = self._anchors[name]
-            part.training = not anchor or any(p not in self._frozen for p in anchor)
+            part.training = any(p not in self._frozen for p in self._anchors[name])
 
     def is_frozen(self, index: int) -> bool:
         """Whether all of a stage is frozen."""
@@ -175,8 +189,8 @@ class Stages:
         """Say in words what trains under a freeze."""
         frozen = self.frozen_by(freeze)
         training = [s.name for s in self.items if any(p not in frozen for p in s.parameters)]
-        if len(training) == len(self.items):
-            return "whole model"
+        if len(training) == sum(any(p not in self._fixed for p in s.parameters) for s in self.items):
+            return "all adapters" if self._fixed else "whole model"
         if len(training) <= 2:  # noqa: PLR2004
             return " + ".join(training)
         return f"{training[0]} … {training[-1]} ({len(training)} stages)"
@@ -205,9 +219,11 @@ class Stages:
         """
         Find for each module the parameters that decide whether it is frozen.
 
-        A module with parameters of one stage is decided by them. One without (dropout,
-        activation, pooling) follows its parent, or, directly below a container of many
-        stages, what comes before it; after the last backbone parameter that is the head.
+        A module with parameters of one stage is decided by them. One of many stages does nothing of
+        its own but what stands at its beginning (an encoder that drops its input) or, if the head is in
+        it, at its end. One without parameters (dropout, activation, pooling) follows its parent, or,
+        directly below a container of many stages, what comes before it; after the last backbone
+        parameter that is the head.
         """
         owner = {p: i for i, stage in enumerate(self.items) for p in stage.parameters}
         below: dict[str, tuple[str, ...]] = {}
@@ -221,16 +237,18 @@ class Stages:
             default=-1,
         )
         anchors: dict[str, tuple[str, ...]] = {}
+        containers: set[str] = set()
         before = 0
         for position, name in enumerate(names):
             stages = {owner[p] for p in below[name]}
             parent = name.rpartition(".")[0]
             if len(stages) > 1:
-                anchors[name] = ()
+                containers.add(name)
+                anchors[name] = self.items[head if head in stages else min(stages)].parameters
             elif stages:
                 anchors[name] = below[name]
                 before = next(iter(stages))
-            elif name and anchors.get(parent):
+            elif name and parent not in containers:
                 anchors[name] = anchors[parent]
             else:
                 stage = head if position > last_backbone else before

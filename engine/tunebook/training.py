@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, cast
 import numpy as np
 import torch
 
-from tunebook.balance import class_weights
+from tunebook.balance import class_weights, example_weights
 from tunebook.checkpoints import Checkpoint
 from tunebook.errors import TrainingError, TunebookError
 from tunebook.metrics import measure
@@ -120,7 +120,7 @@ class Trainer:
             class_weights(recipe.class_weights, counts, examples.classes), dtype=torch.float32, device=devices.device
         )
         drawn = class_weights(recipe.sampler, counts, examples.classes, "sampler")
-        self._draw_weights = None if recipe.sampler == "none" else drawn[self._truth[self._rows]]
+        self._draw_weights = None if recipe.sampler == "none" else example_weights(drawn, self._truth[self._rows])
         for _, freeze in recipe.unfreeze:  # a mistake in a later stage shows before the first one is trained
             model.stages.frozen_by(freeze)
         model.module.to(devices.device)
@@ -222,7 +222,9 @@ class Trainer:
         with self.devices.autocast():
             logits = self.task.logits(self.model.module, self.devices.move(batch.inputs))
         targets = batch.targets.to(self.devices.device)
-        total, normaliser = self.task.loss(logits.float(), targets, self._weights, self.recipe.label_smoothing)
+        total, normaliser = self.model.objective.loss(
+            logits.float(), targets, self._weights, self.recipe.label_smoothing
+        )
         # Class weights of 0 may leave nothing of a batch: it then teaches nothing.
         loss = total / self.devices.add_up(normaliser.detach()).clamp(min=1e-8)
         value = float(self.devices.add_up(loss.detach()))
@@ -291,7 +293,7 @@ class Trainer:
             self.log.scalars(_curves(row), progress.step)
 
     def _evaluate(self, rows: np.ndarray) -> dict[str, Any]:
-        scores = predict_scores(self.task, self.model.module, self.reader, rows, self.devices)
+        scores = predict_scores(self.task, self.model, self.reader, rows, self.devices)
         return measure(scores, self._truth[rows], self.examples.classes)
 
     # The optimizer.

@@ -24,6 +24,7 @@ from tunebook.devices import Devices
 from tunebook.errors import RecipeError, StorageError, TunebookError, shown
 from tunebook.events import EventLog
 from tunebook.fairness import PREFIX
+from tunebook.labels import confidence, decide, decode
 from tunebook.metrics import measure
 from tunebook.predicting import predict_scores
 from tunebook.reports import Report
@@ -120,7 +121,8 @@ class Tuning:
                 await asyncio.wait({future}, timeout=_REFRESH)
         except asyncio.CancelledError:
             self.stop()
-            await asyncio.wait({asyncio.wrap_future(self._future)})
+            await asyncio.wait({future})
+            future.exception()  # asked for, or asyncio complains at exit that nobody did; the cancellation goes on
             shown_text.update(self._describe())
             raise
         shown_text.update(self._describe())
@@ -314,7 +316,7 @@ class Session:
         truth = self.examples.targets()
         with device_module.threads(trainer.progress.threads):
             scores = {
-                split: predict_scores(self.task, module, self.reader, self.examples.rows(split), self.devices)
+                split: predict_scores(self.task, self.model, self.reader, self.examples.rows(split), self.devices)
                 for split in SPLITS
             }
         if not self.devices.is_main:
@@ -335,7 +337,8 @@ class Session:
             report.curves().save(folder / "curves.png")
             report.confusion().save(folder / "confusion.png")
             report.calibration().save(folder / "calibration.png")
-            report.mistakes(self.examples).save(folder / "mistakes.png")
+            mistakes = report.mistakes(self.examples)
+            mistakes.save(folder / f"mistakes{mistakes.suffix}")
         card = write_card(report, self.recipe, self.examples, self.model, self.dropped, exported)
         write_text(run.path / "README.md", card)
         self._say(
@@ -350,6 +353,7 @@ class Session:
         base = baseline.best["validation"]["accuracy"] if baseline is not None else None
         return {
             "classes": list(self.examples.classes),
+            "multi_label": self.examples.multi_label,
             "train_counts": counts,
             "monitor": self.recipe.monitor,
             "baseline": baseline.name if baseline is not None else "",
@@ -357,7 +361,7 @@ class Session:
             "stages": list(_stages(history, self.recipe.monitor)),
             "tuned": {"epoch": best, **tuned},
             "history": history,
-            "verdicts": [asdict(v) for v in judge(history, best, counts, base)],
+            "verdicts": [asdict(v) for v in judge(history, best, counts, base, self.recipe.regularisers)],
         }
 
     def _predictions(self, scores: dict[str, np.ndarray]) -> pd.DataFrame:
@@ -366,13 +370,13 @@ class Session:
         if self.baseline is not None:
             parts.insert(0, ("baseline", self.baseline.rows, self.baseline.scores))
         tables = []
-        classes = np.array(self.examples.classes, dtype=object)
+        multi_label = self.examples.multi_label
         for name, where, values in parts:
             frame = self.examples.frame.iloc[where]
             table = pd.DataFrame({"model": name, "id": frame["id"].to_numpy(), "split": frame["split"].to_numpy()})
             table["truth"] = frame["label"].to_numpy()
-            table["prediction"] = classes[values.argmax(axis=1)]
-            table["confidence"] = values.max(axis=1).astype(np.float32)
+            table["prediction"] = decode(decide(values, multi_label=multi_label), self.examples.classes)
+            table["confidence"] = confidence(values, multi_label=multi_label).astype(np.float32)
             table["scores"] = list(values.astype(np.float32))
             for attribute in self.examples.sensitive:
                 table[PREFIX + attribute] = frame[attribute].to_numpy()

@@ -53,7 +53,11 @@ class Verdict:
 
 
 def judge(
-    history: Sequence[Mapping[str, Any]], best: int, counts: Mapping[str, int], baseline_accuracy: float | None = None
+    history: Sequence[Mapping[str, Any]],
+    best: int,
+    counts: Mapping[str, int],
+    baseline_accuracy: float | None = None,
+    regularisers: str = "dropout, weight_decay",
 ) -> list[Verdict]:
     """
     Judge a run by its curves.
@@ -68,6 +72,8 @@ def judge(
         Training examples by class.
     baseline_accuracy
         Validation accuracy of the baseline.
+    regularisers
+        Parameters of the recipe of which more works against over-fitting.
 
     Returns
     -------
@@ -77,7 +83,7 @@ def judge(
     row = history[best - 1]
     train, validation = row["train"], row["validation"]
     found = [
-        *_overfitting(history, best),
+        *_overfitting(history, best, regularisers),
         *_underfitting(history, best, baseline_accuracy),
         *_unbalanced(row, counts),
     ]
@@ -90,17 +96,14 @@ def judge(
     return found
 
 
-def _overfitting(history: Sequence[Mapping[str, Any]], best: int) -> list[Verdict]:
+def _overfitting(history: Sequence[Mapping[str, Any]], best: int, regularisers: str) -> list[Verdict]:
     row, last = history[best - 1], history[-1]
     lowest = min(history, key=lambda r: float(r["validation"]["loss"]))
     gap = row["train"]["accuracy"] - row["validation"]["accuracy"]
     chance = 2.0 * standard_error(row["validation"]["accuracy"], row["validation"]["n"])
     risen = last["validation"]["loss"] > (1.0 + _RISE) * lowest["validation"]["loss"]
     fell = last["train"]["loss"] < lowest["train"]["loss"]
-    advice = (
-        "More dropout, weight_decay, augment='strong' or mixup, fewer unfrozen stages (freeze, unfreeze), "
-        "or more examples would help"
-    )
+    advice = f"More {regularisers}, fewer unfrozen stages (freeze, unfreeze), or more examples would help"
     if risen and fell:
         reason = (
             f"Validation loss rose from {lowest['validation']['loss']:.3f} (epoch {lowest['epoch']}) to "

@@ -14,7 +14,7 @@ from tunebook.tuning import Session, Tuning
 
 if TYPE_CHECKING:
     from tunebook.examples import Examples
-    from tunebook.figures import Picture
+    from tunebook.figures import Page, Picture
     from tunebook.findings import Findings
     from tunebook.recipe import Recipe
     from tunebook.tasks.base import Model, Reader
@@ -60,7 +60,7 @@ def check(examples: Examples, recipe: Recipe) -> Findings:
     return tasks.get_task(recipe.task).check(examples, recipe)
 
 
-def preview(examples: Examples, recipe: Recipe, count: int = 24, split: str = "train") -> Picture:
+def preview(examples: Examples, recipe: Recipe, count: int = 24, split: str = "train") -> Picture | Page:
     """Show some examples of a split, the classes in turn, drawn by the recipe's seed."""
     rows = examples.rows(split)
     rng = np.random.default_rng([recipe.seed, 37])
@@ -71,6 +71,11 @@ def preview(examples: Examples, recipe: Recipe, count: int = 24, split: str = "t
     task = tasks.get_task(recipe.task)
     title = f"{len(chosen)} of {len(rows)} {split} {task.unit}"
     return task.gallery(examples, chosen.tolist(), [labels.iloc[row] for row in chosen], title)
+
+
+def overview(recipe: Recipe, examples: Examples, model: Model) -> Picture:
+    """Show how large the examples are, and what of them the model gets to see."""
+    return tasks.get_task(recipe.task).overview(examples, recipe, model)
 
 
 def load_model(recipe: Recipe, examples: Examples) -> Model:

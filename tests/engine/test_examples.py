@@ -23,7 +23,7 @@ ROWS = [("b", "train"), ("a", "train"), ("b", "test"), ("a", "validation"), ("b"
 
 
 def frame_of(labels: list[str]) -> pd.DataFrame:
-    return pd.DataFrame({"id": [f"e{n}" for n in range(len(labels))], "label": labels})
+    return pd.DataFrame({"id": [f"e{n}" for n in range(len(labels))], "label": labels, "stratum": labels})
 
 
 def test_rows_and_targets_follow_the_table(table: Table) -> None:

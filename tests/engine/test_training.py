@@ -125,13 +125,13 @@ def test_a_loss_that_is_not_a_number_ends_training_at_once(
 ) -> None:
     checkpoints = Checkpoints(tmp_path)
     trainer = _trainer(pictures, checkpoints)
-    real = trainer.task.loss
+    real = trainer.model.objective.loss
 
     def loss(*args: Any, **kwargs: Any) -> tuple[torch.Tensor, torch.Tensor]:
         total, count = real(*args, **kwargs)
         return (total * math.nan if trainer.progress.step == 8 else total), count
 
-    monkeypatch.setattr(trainer.task, "loss", loss)
+    monkeypatch.setattr(trainer.model.objective, "loss", loss)
     with pytest.raises(TrainingError, match=r"nan at step 9 .*lower lr"):
         trainer.fit()
     assert trainer.progress.step == 8

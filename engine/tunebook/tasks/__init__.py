@@ -17,7 +17,10 @@ if TYPE_CHECKING:
     from tunebook.tasks.base import Task
 
 #: Task name -> package that holds it.
-TASKS = {"image-classification": "tunebook.tasks.image_classification"}
+TASKS = {
+    "image-classification": "tunebook.tasks.image_classification",
+    "text-classification": "tunebook.tasks.text_classification",
+}
 
 
 def _package(name: str) -> str:

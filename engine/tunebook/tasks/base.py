@@ -14,8 +14,9 @@ if TYPE_CHECKING:
 
     from tunebook.dropout import DropoutSites
     from tunebook.examples import Examples
-    from tunebook.figures import Picture
+    from tunebook.figures import Page, Picture
     from tunebook.findings import Findings
+    from tunebook.losses import Objective
     from tunebook.recipe import Recipe
     from tunebook.stages import Stages
 
@@ -37,10 +38,14 @@ class Model:
         Its stages and its dropout sites.
     fingerprint
         SHA-256 of the weights as they were loaded.
+    objective
+        Its loss, and what turns its logits into probabilities.
     head_is_trained
         Whether the head was loaded for these very classes, not made at random.
     settings
         How inputs are prepared for it, as JSON.
+    processor
+        What prepares them, where that is an object of the model's library, such as a tokenizer.
     """
 
     module: nn.Module
@@ -49,8 +54,10 @@ class Model:
     stages: Stages
     dropout: DropoutSites
     fingerprint: str
+    objective: Objective
     head_is_trained: bool = False
     settings: dict[str, Any] = field(default_factory=dict)
+    processor: Any = None
 
 
 class Batch(NamedTuple):
@@ -120,16 +127,12 @@ class Task(Protocol):
         """Run the model up to what its head sees; shape (n, features)."""
         ...
 
-    def loss(self, logits: Tensor, targets: Tensor, weights: Tensor, smoothing: float) -> tuple[Tensor, Tensor]:
-        """Return the weighted sum of the losses and the sum of the weights, each a scalar."""
-        ...
-
-    def scores(self, logits: Tensor) -> Tensor:
-        """Turn logits into probabilities, shape (n, classes)."""
-        ...
-
-    def gallery(self, examples: Examples, rows: Sequence[int], captions: Sequence[str], title: str) -> Picture:
+    def gallery(self, examples: Examples, rows: Sequence[int], captions: Sequence[str], title: str) -> Picture | Page:
         """Show some examples with a caption each."""
+        ...
+
+    def overview(self, examples: Examples, recipe: Any, model: Model) -> Picture:  # noqa: ANN401
+        """Show how large the examples are, and what of them the model gets to see."""
         ...
 
     def export(self, model: Model, classes: Sequence[str], recipe: Recipe, folder: Path) -> list[str]:

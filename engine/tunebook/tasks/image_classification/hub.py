@@ -11,6 +11,7 @@ import pandas as pd
 from platformdirs import user_cache_dir
 
 from tunebook.errors import DataError, did_you_mean, shown
+from tunebook.sources import class_names
 from tunebook.storage import replacing
 from tunebook.tasks.image_classification.demo import CACHE_VARIABLE
 
@@ -56,8 +57,8 @@ def to_table(name: str, data: Any, recipe: ImageClassification) -> pd.DataFrame:
             raise DataError(msg)
         table = pd.DataFrame({c: part[c] for c in part.features if c not in images})
         for label, kind in part.features.items():
-            if hasattr(kind, "int2str"):
-                table[label] = [None if v is None or v < 0 else kind.int2str(int(v)) for v in table[label]]
+            if label in table:
+                table[label] = class_names(kind, part[label])
         raw = part.cast_column(column, Image(decode=False))[column]
         table[recipe.path] = [_keep(entry, folder) for entry in raw]
         table["id"] = [f"{split}-{k}" for k in range(len(table))]

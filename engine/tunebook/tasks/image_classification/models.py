@@ -3,27 +3,23 @@
 from __future__ import annotations
 
 import difflib
-import hashlib
-import os
-import pickle
-import socket
-import warnings
 from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
-from urllib.parse import urlsplit
 
 import timm
 import torch
 from timm.layers import set_fused_attn
 from timm.models import group_parameters
 
-from tunebook.checkpoints import load_tensors
 from tunebook.dropout import DropoutSite, DropoutSites, find_sites
 from tunebook.errors import ModelError, StorageError, shown
+from tunebook.hub import hub_or_cache
+from tunebook.losses import objective
 from tunebook.stages import Stages
 from tunebook.storage import read_json
 from tunebook.tasks.base import Model
+from tunebook.weights import fingerprint, read_weights
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -84,7 +80,8 @@ def load_model(recipe: ImageClassification, classes: Sequence[str]) -> Model:
     dropout = DropoutSites(module, dropout_sites(module, stages))
     dropout.apply(dict.fromkeys(("depth",), 0.0) if "depth" in dropout.kinds else {})
     dropout.apply(recipe.dropout_rates())
-    return Model(module, name, origin, stages, dropout, fingerprint(module), trained, _settings(module, recipe))
+    settings = _settings(module, recipe)
+    return Model(module, name, origin, stages, dropout, fingerprint(module), objective(recipe), trained, settings)
 
 
 def _start_even(module: nn.Module) -> None:
@@ -185,30 +182,6 @@ def _from_hub(name: str, recipe: ImageClassification, count: int) -> nn.Module:
         raise ModelError(msg) from None
 
 
-class hub_or_cache:  # noqa: N801 - used as a context manager, reads as one
-    """
-    Use only the hub's local cache while the hub's name cannot be looked up.
-
-    huggingface_hub retries for most of a minute before it says that there is no network.
-    """
-
-    def __enter__(self) -> None:
-        import huggingface_hub.constants as constants  # noqa: PLC0415, PLR0402
-
-        self._constants = constants
-        self._before = constants.HF_HUB_OFFLINE
-        proxied = any(os.environ.get(k) for k in ("HTTPS_PROXY", "https_proxy", "ALL_PROXY", "all_proxy"))
-        host = urlsplit(constants.ENDPOINT).hostname or ""
-        if not proxied and not self._before:
-            try:
-                socket.getaddrinfo(host, 443)
-            except OSError:
-                constants.HF_HUB_OFFLINE = True
-
-    def __exit__(self, *_: object) -> None:
-        self._constants.HF_HUB_OFFLINE = self._before
-
-
 def _from_folder(folder: Path, recipe: ImageClassification, classes: Sequence[str]) -> tuple[nn.Module, str, str, bool]:
     config_file = folder / "config.json"
     if not config_file.is_file():
@@ -237,42 +210,6 @@ def _from_folder(folder: Path, recipe: ImageClassification, classes: Sequence[st
     fits = _load_into(module, read_weights(files[0]), str(folder))
     same = fits and list(config.get("label_names") or ()) == list(classes)
     return module, name, f"folder {folder}", same
-
-
-def read_weights(file: Path) -> dict[str, Tensor]:
-    """
-    Read a checkpoint without running anything in it.
-
-    Raises
-    ------
-    ModelError
-        The file is missing, damaged, holds pickled objects, or holds no tensors.
-    """
-    if not file.is_file():
-        raise ModelError(f"weights {shown(str(file))}: no such file; give a .safetensors or .pth file")
-    if file.suffix == ".safetensors":
-        try:
-            return load_tensors(file)
-        except StorageError as error:
-            raise ModelError(f"weights: {error}; fetch or save the file again") from None
-    try:
-        with warnings.catch_warnings():
-            # torch warns of other pickle protocols; what it cannot read without running it, it refuses anyway.
-            warnings.simplefilter("ignore")
-            loaded = torch.load(file, map_location="cpu", weights_only=True)
-    except pickle.UnpicklingError:
-        what = "holds pickled objects or is damaged, and is not opened"
-        msg = f"weights {shown(str(file))} {what}; save it as .safetensors"
-        raise ModelError(msg) from None
-    except (OSError, RuntimeError, EOFError, ValueError, KeyError) as error:
-        reason = (str(error).splitlines() or [""])[0]
-        raise ModelError(f"weights {shown(str(file))} cannot be read: {reason[:160]}; fetch or save it again") from None
-    for key in ("state_dict", "model", "state_dict_ema"):
-        if isinstance(loaded, dict) and isinstance(loaded.get(key), dict):
-            loaded = loaded[key]
-    if not isinstance(loaded, dict) or not all(isinstance(v, torch.Tensor) for v in loaded.values()) or not loaded:
-        raise ModelError(f"weights {shown(str(file))} holds no plain table of tensors; save the model's state_dict()")
-    return {str(k).removeprefix("module."): v for k, v in loaded.items()}
 
 
 def _load_into(module: nn.Module, state: dict[str, Tensor], source: str) -> bool:
@@ -340,15 +277,6 @@ def dropout_sites(module: nn.Module, stages: Stages) -> list[DropoutSite]:
 
 def _rate(module: nn.Module, site: DropoutSite) -> float:
     return float(getattr(module.get_submodule(site.module_name), site.attribute))
-
-
-def fingerprint(module: nn.Module) -> str:
-    """Return a SHA-256 over the names, shapes and bytes of all parameters and buffers."""
-    digest = hashlib.sha256()
-    for name, tensor in module.state_dict().items():
-        digest.update(f"{name}{tuple(tensor.shape)}{tensor.dtype}".encode())
-        digest.update(tensor.detach().cpu().contiguous().view(-1).view(torch.uint8).numpy().tobytes())
-    return digest.hexdigest()
 
 
 def _settings(module: nn.Module, recipe: ImageClassification) -> dict[str, Any]:

@@ -101,6 +101,15 @@ def decode(path: str, side: int, resample: Image.Resampling) -> np.ndarray:
     return np.asarray(square)
 
 
+def short_side(path: str) -> int:
+    """Return the length in pixels of a picture's shorter side; 0 if it cannot be read."""
+    try:
+        with Image.open(path) as opened:
+            return min(opened.size)
+    except (OSError, ValueError, SyntaxError, Image.DecompressionBombError):
+        return 0
+
+
 def _to_rgb(image: Image.Image) -> Image.Image:
     if image.mode.startswith("I;16") or image.mode in ("I", "F"):
         # Pillow's own conversion clips everything above 255 to white.
@@ -126,7 +135,7 @@ class PictureReader:
 
     def __init__(self, examples: Examples, recipe: ImageClassification, model: Model) -> None:
         self._paths = examples.frame["content"].tolist()
-        self._targets = functional.one_hot(torch.from_numpy(examples.targets()), len(examples.classes)).float()
+        self._targets = torch.from_numpy(examples.target_shares())
         self._recipe = recipe
         self._size = recipe.image_size
         self._side = max(self._size, round(self._size / float(model.settings["crop_pct"])))

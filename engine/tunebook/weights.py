@@ -1,0 +1,63 @@
+"""Weights of a model: read without running anything in the file, and told apart by a fingerprint."""
+
+from __future__ import annotations
+
+import hashlib
+import pickle
+import warnings
+from typing import TYPE_CHECKING
+
+import torch
+
+from tunebook.checkpoints import load_tensors
+from tunebook.errors import ModelError, StorageError, shown
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from torch import Tensor, nn
+
+
+def read_weights(file: Path) -> dict[str, Tensor]:
+    """
+    Read a checkpoint without running anything in it.
+
+    Raises
+    ------
+    ModelError
+        The file is missing, damaged, holds pickled objects, or holds no tensors.
+    """
+    if not file.is_file():
+        raise ModelError(f"weights {shown(str(file))}: no such file; give a .safetensors or .pth file")
+    if file.suffix == ".safetensors":
+        try:
+            return load_tensors(file)
+        except StorageError as error:
+            raise ModelError(f"weights: {error}; fetch or save the file again") from None
+    try:
+        with warnings.catch_warnings():
+            # torch warns of other pickle protocols; what it cannot read without running it, it refuses anyway.
+            warnings.simplefilter("ignore")
+            loaded = torch.load(file, map_location="cpu", weights_only=True)
+    except pickle.UnpicklingError:
+        what = "holds pickled objects or is damaged, and is not opened"
+        msg = f"weights {shown(str(file))} {what}; save it as .safetensors"
+        raise ModelError(msg) from None
+    except (OSError, RuntimeError, EOFError, ValueError, KeyError) as error:
+        reason = (str(error).splitlines() or [""])[0]
+        raise ModelError(f"weights {shown(str(file))} cannot be read: {reason[:160]}; fetch or save it again") from None
+    for key in ("state_dict", "model", "state_dict_ema"):
+        if isinstance(loaded, dict) and isinstance(loaded.get(key), dict):
+            loaded = loaded[key]
+    if not isinstance(loaded, dict) or not all(isinstance(v, torch.Tensor) for v in loaded.values()) or not loaded:
+        raise ModelError(f"weights {shown(str(file))} holds no plain table of tensors; save the model's state_dict()")
+    return {str(k).removeprefix("module."): v for k, v in loaded.items()}
+
+
+def fingerprint(module: nn.Module) -> str:
+    """Return a SHA-256 over the names, shapes and bytes of all parameters and buffers."""
+    digest = hashlib.sha256()
+    for name, tensor in module.state_dict().items():
+        digest.update(f"{name}{tuple(tensor.shape)}{tensor.dtype}".encode())
+        digest.update(tensor.detach().cpu().contiguous().view(-1).view(torch.uint8).numpy().tobytes())
+    return digest.hexdigest()
