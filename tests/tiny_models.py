@@ -35,7 +35,10 @@ CONFIGS: dict[str, dict[str, Any]] = {
     "bart": _ENCODER_DECODER,
 }
 #: Words of the tiny tokenizer.
-WORDS = "the a film is was good great fine bad dull poor and not very it plot actor scene end".split()
+WORDS = (
+    "the", "a", "film", "is", "was", "good", "great", "fine", "bad", "dull", "poor", "and", "not", "very", "it", "plot",
+    "actor", "scene", "end",
+)  # fmt: skip
 _SPECIAL = ["[PAD]", "[UNK]", "[CLS]", "[SEP]"]
 
 

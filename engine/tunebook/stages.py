@@ -222,7 +222,7 @@ class Stages:
         A module with parameters of one stage is decided by them. One of many stages does nothing of
         its own but what stands at its beginning (an encoder that drops its input) or, if the head is in
         it, at its end. One without parameters (dropout, activation, pooling) follows its parent, or,
-        directly below a container of many stages, what comes before it; after the last backbone
+        directly below a container with the head, what comes before it; after the last backbone
         parameter that is the head.
         """
         owner = {p: i for i, stage in enumerate(self.items) for p in stage.parameters}
@@ -237,18 +237,19 @@ class Stages:
             default=-1,
         )
         anchors: dict[str, tuple[str, ...]] = {}
-        containers: set[str] = set()
+        with_head: set[str] = set()
         before = 0
         for position, name in enumerate(names):
             stages = {owner[p] for p in below[name]}
             parent = name.rpartition(".")[0]
             if len(stages) > 1:
-                containers.add(name)
+                if head in stages:
+                    with_head.add(name)
                 anchors[name] = self.items[head if head in stages else min(stages)].parameters
             elif stages:
                 anchors[name] = below[name]
                 before = next(iter(stages))
-            elif name and parent not in containers:
+            elif name and parent not in with_head:
                 anchors[name] = anchors[parent]
             else:
                 stage = head if position > last_backbone else before

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tunebook.balance import class_weights, draw_order
+from tunebook.balance import class_weights, draw_order, example_weights
 from tunebook.errors import RecipeError
 
 COUNTS = st.lists(st.integers(1, 100_000), min_size=2, max_size=8)
@@ -68,3 +68,9 @@ def test_with_weights_rows_are_drawn_in_proportion() -> None:
     assert len(drawn) == len(rows)
     assert (drawn < 1500).mean() == pytest.approx(4500 / 5500, abs=0.03)
     assert not ((drawn >= 1500) & (drawn < 2000)).any()
+
+
+def test_an_example_is_drawn_by_the_rarest_of_its_classes() -> None:
+    weights = np.array([0.5, 2.0])
+    assert example_weights(weights, np.array([1, 0])).tolist() == [2.0, 0.5]
+    assert example_weights(weights, np.array([[1, 1], [1, 0], [0, 0]])).tolist() == [2.0, 0.5, 1.0]

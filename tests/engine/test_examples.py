@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -142,3 +143,14 @@ def test_hash_file_is_sha256(tmp_path: Path) -> None:
 def test_targets_are_int64(table: Table) -> None:
     found: Any = table(ROWS).targets().dtype
     assert found == np.int64
+
+
+def test_a_class_is_taken_out_of_labels_of_several(table: Table) -> None:
+    made = table([("a|b", "train"), ("b", "train"), ("", "test")], ("a", "b"))
+    examples = replace(made, multi_label=True)
+    left = examples.without(["e1"], ["b"])
+    assert left.frame["label"].tolist() == ["a", ""]
+    assert left.classes == ("a",)
+    assert examples.class_counts("train").tolist() == [1, 2]
+    assert examples.target_shares().tolist() == [[1.0, 1.0], [0.0, 1.0], [0.0, 0.0]]
+    assert made.target_shares().shape == (3, 2)

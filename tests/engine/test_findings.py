@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import pytest
@@ -86,3 +87,12 @@ def test_remarks_do_not_stop(table: Table) -> None:
 def test_what_cannot_be_trained_on_is_refused(table: Table, rows: list[tuple[str, str]], words: str) -> None:
     with pytest.raises(DataError, match=words):
         require_trainable(table(rows))
+
+
+def test_examples_of_several_classes_outlive_one_that_is_dropped(table: Callable[..., Examples]) -> None:
+    rows = [("a|c", "train"), ("c", "train"), *[("a", "train"), ("b", "train")] * 3]
+    examples = replace(table(rows, ("a", "b", "c")), multi_label=True)
+    found = few_examples(examples, 3)[0]
+    assert found.drop_classes == ("c",)
+    assert found.ids == ("e0", "e1")
+    assert found.drop == ("e1",)

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import pytest
 import torch
+from hypothesis import given
+from hypothesis import strategies as st
 from torch.nn.functional import cross_entropy, one_hot
 
-from tunebook.losses import weighted_cross_entropy
+from tunebook.losses import AnyOfMany, OneOfMany, weighted_binary_cross_entropy, weighted_cross_entropy
 
 
 def some(soft: bool) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor, torch.Tensor]:  # noqa: FBT001
@@ -59,3 +61,21 @@ def test_parts_add_up_to_the_whole() -> None:
 def test_extreme_logits_stay_finite() -> None:
     logits = torch.tensor([[1e4, -1e4]])
     assert torch.isfinite(weighted_cross_entropy(logits, torch.tensor([[0.0, 1.0]]), torch.ones(2), 0.1)[0])
+
+
+@given(st.integers(1, 6), st.integers(1, 5), st.integers(0, 1000), st.sampled_from([0.0, 0.2]))
+def test_the_binary_loss_is_torch_s(n: int, classes: int, seed: int, smoothing: float) -> None:
+    generator = torch.Generator().manual_seed(seed)
+    logits = torch.randn(n, classes, generator=generator, dtype=torch.float64)
+    targets = torch.randint(0, 2, (n, classes), generator=generator).double()
+    weights = torch.rand(classes, generator=generator, dtype=torch.float64) * 3
+    total, count = weighted_binary_cross_entropy(logits, targets, weights, smoothing)
+    smooth = targets * (1 - smoothing) + smoothing / 2
+    expected = torch.nn.functional.binary_cross_entropy_with_logits(logits, smooth, pos_weight=weights)
+    torch.testing.assert_close(total / count, expected)
+
+
+def test_an_objective_s_scores_fit_its_loss() -> None:
+    logits = torch.tensor([[2.0, 0.0]])
+    torch.testing.assert_close(OneOfMany().scores(logits).sum(), torch.tensor(1.0))
+    torch.testing.assert_close(AnyOfMany().scores(logits)[0, 1], torch.tensor(0.5))

@@ -48,3 +48,17 @@ def test_metrics_stay_in_their_bounds(rows: list[tuple[int, int, float]]) -> Non
 def test_the_standard_error_of_a_perfect_score_is_not_zero() -> None:
     assert standard_error(1.0, 100) > 0.0
     assert standard_error(0.5, 100) == pytest.approx(0.05)
+
+
+def test_several_classes_an_example_have_their_known_values() -> None:
+    truth = np.array([[1, 0, 0], [1, 1, 0], [0, 0, 0], [0, 1, 0]])
+    scores = np.array([[0.9, 0.2, 0.1], [0.8, 0.4, 0.1], [0.1, 0.1, 0.1], [0.1, 0.9, 0.1]])
+    found = measure(scores, truth, ["a", "b", "never"])
+    assert found["accuracy"] == 0.75  # all classes of an example, or it is wrong
+    assert found["recall"] == {"a": 1.0, "b": 0.5, "never": None}
+    assert found["support"] == {"a": 2, "b": 2, "never": 0}
+    assert found["macro_f1"] == pytest.approx((1.0 + 2 / 3) / 2)
+    assert found["confusion"][1] == [[2, 0], [1, 1]]
+    right = np.where(truth == 1, scores, 1 - scores)
+    assert found["loss"] == pytest.approx(-np.log(right).mean())
+    assert 0.0 < found["ece"] < 0.5

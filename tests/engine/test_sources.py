@@ -256,3 +256,45 @@ def test_a_hub_name_without_a_network_is_refused(recipe: MakeRecipe) -> None:
         patch.setattr("datasets.load_dataset", lambda _: (_ for _ in ()).throw(ConnectionError("offline")))
         with pytest.raises(DataError, match="the hub does not give it: offline"):
             load_examples(recipe(data="someone/something"), "path", suffixes=SUFFIXES, hub=never)
+
+
+def test_several_labels_are_read_from_text_and_from_lists(tmp_path: Path, load: Callable[..., Examples]) -> None:
+    frame = pd.DataFrame({"path": list("abcd"), "label": ["joy|anger", " joy", None, "anger|joy|joy"]})
+    listed = frame.assign(label=[["joy", "anger"], ["joy"], [], ["anger", "joy"]])
+    frame.to_csv(tmp_path / "a.csv", index=False)
+    listed.to_json(tmp_path / "b.jsonl", orient="records", lines=True)
+    listed.to_parquet(tmp_path / "c.parquet")
+    for name in ("a.csv", "b.jsonl", "c.parquet"):
+        examples = load(tmp_path / name, multi_label=True)
+        assert examples.classes == ("anger", "joy")
+        assert examples.frame["label"].tolist() == ["anger|joy", "joy", "", "anger|joy"]
+        assert examples.targets().tolist() == [[1, 1], [0, 1], [0, 0], [1, 1]]
+        assert examples.counts()["all"].tolist() == [2, 3]
+
+
+def test_a_separator_in_a_name_is_refused(tmp_path: Path, load: Callable[..., Examples]) -> None:
+    pd.DataFrame({"path": ["a"], "label": [["joy|ful"]]}).to_parquet(tmp_path / "a.parquet")
+    with pytest.raises(DataError, match=r"'joy\|ful'.*rename"):
+        load(tmp_path / "a.parquet", multi_label=True)
+
+
+def test_splits_of_several_labels_have_some_of_every_class(tmp_path: Path, load: Callable[..., Examples]) -> None:
+    labels = [*["a|b"] * 20, *["b"] * 20, *["b|c"] * 5]
+    frame = pd.DataFrame({"path": range(45), "label": labels})
+    frame.to_csv(tmp_path / "t.csv", index=False)
+    examples = load(tmp_path / "t.csv", multi_label=True)
+    assert all(examples.class_counts(split).min() >= 1 for split in ("train", "validation", "test"))
+
+
+def test_labels_that_are_numbers_in_one_split_and_words_in_another_are_refused(
+    tmp_path: Path, load: Callable[..., Examples]
+) -> None:
+    frame = pd.DataFrame(
+        {"path": list("abcd"), "label": ["0", "1", "neg", "pos"], "split": ["train"] * 2 + ["test"] * 2}
+    )
+    frame.to_csv(tmp_path / "t.csv", index=False)
+    with pytest.raises(DataError) as caught:
+        load(tmp_path / "t.csv")
+    assert "numbers in train ('0') and words in test ('neg')" in str(caught.value)
+    frame.assign(label=["0", "pos", "neg", "1"]).to_csv(tmp_path / "mixed.csv", index=False)
+    assert len(load(tmp_path / "mixed.csv")) == 4

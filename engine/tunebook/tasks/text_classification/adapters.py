@@ -87,7 +87,7 @@ def save_lora(module: nn.Module, folder: Path, base: str) -> None:
     configs: Any = module.peft_config
     config = configs[_NAME]
     config.base_model_name_or_path = base
-    state = get_peft_model_state_dict(module, adapter_name=_NAME)
+    state = get_peft_model_state_dict(module, adapter_name=_NAME, save_embedding_layers=False)
     prefix = "base_model.model."
     save_file({f"{prefix}{k}": v.contiguous() for k, v in state.items()}, folder / "adapter_model.safetensors")
     config.inference_mode = True

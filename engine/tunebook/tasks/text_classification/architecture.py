@@ -189,6 +189,11 @@ def dropout_sites(module: nn.Module, marks: Mapping[float, tuple[str, float]]) -
         their name) and ``hidden`` (all others).
     """
     base = _base_prefix(module)
+    for config in {id(c): c for part in module.modules() if (c := getattr(part, "config", None)) is not None}.values():
+        # The model has a copy of the configuration it was made from, and is saved with it.
+        for name, value in list(vars(config).items()):
+            if isinstance(value, float) and value in marks:
+                setattr(config, name, marks[value][1])
     found = []
     for name, part in module.named_modules():
         for attribute, value in vars(part).items():

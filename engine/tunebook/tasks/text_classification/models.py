@@ -60,7 +60,7 @@ def load_model(recipe: TextClassification, classes: Sequence[str]) -> Model:
     """
     # The head is made at random; the same seed makes the same head.
     torch.manual_seed(recipe.seed)
-    source, origin = _find(recipe.model)
+    source, origin = locate(recipe.model)
     with _opening(recipe.model):
         config = _config(source, recipe, classes)
         known = config.tunebook_known
@@ -85,7 +85,9 @@ def load_model(recipe: TextClassification, classes: Sequence[str]) -> Model:
     if "classifier" not in kinds:
         sites.append(_add_dropout(module, found.entrance, "classifier"))
     if "hidden" not in kinds:
-        sites.append(_add_dropout(module, _name_of(module, module.get_input_embeddings()), "hidden"))
+        looked_up = _embeddings(module)
+        name = next(name for name, part in module.named_modules() if part is looked_up)
+        sites.append(_add_dropout(module, name, "hidden"))
     before = fingerprint(module)
     groups, fixed = found.groups, list[str]()
     if recipe.adapter == "lora":
@@ -112,7 +114,7 @@ def reopen(folder: Path) -> nn.Module:
     return module.eval()
 
 
-def _find(model: str) -> tuple[str, str]:
+def locate(model: str) -> tuple[str, str]:
     """Return what transformers opens a model by, and where its weights come from, in words."""
     folder = Path(model).expanduser()
     if folder.is_dir():
@@ -130,25 +132,33 @@ def _find(model: str) -> tuple[str, str]:
 
 
 @contextmanager
-def _opening(model: str) -> Iterator[None]:
-    """Keep transformers quiet and offline where there is no network, and say in one line what it refuses."""
+def quiet() -> Iterator[None]:
+    """Keep transformers from writing progress bars and advice while the block lasts."""
     from transformers.utils import logging  # noqa: PLC0415
 
     verbosity, bars = logging.get_verbosity(), logging.is_progress_bar_enabled()
     logging.set_verbosity_error()
     logging.disable_progress_bar()
     try:
-        with hub_or_cache(), warnings.catch_warnings():
+        with warnings.catch_warnings():
             warnings.simplefilter("ignore")
+            yield
+    finally:
+        logging.set_verbosity(verbosity)
+        if bars:
+            logging.enable_progress_bar()
+
+
+@contextmanager
+def _opening(model: str) -> Iterator[None]:
+    """Open a model offline where there is no network, and say in one line what is refused."""
+    try:
+        with quiet(), hub_or_cache():
             yield
     except TunebookError:
         raise
     except Exception as error:  # noqa: BLE001 - the library, its parsers and the hub raise almost anything
         raise ModelError(f"model {shown(model)}: {_reason(error)}") from None
-    finally:
-        logging.set_verbosity(verbosity)
-        if bars:
-            logging.enable_progress_bar()
 
 
 def _reason(error: Exception) -> str:
@@ -232,7 +242,7 @@ def _load_into(module: nn.Module, state: dict[str, torch.Tensor]) -> list[str]:
 
 def _example(module: nn.Module, tokenizer: Any, recipe: TextClassification) -> dict[str, torch.Tensor]:  # noqa: ANN401
     """Return a text of the greatest length as the model takes it, once it is sure that the tokenizer fits."""
-    rows = module.get_input_embeddings().weight.shape[0]  # type: ignore[operator]
+    rows = _embeddings(module).num_embeddings
     largest = max(tokenizer.get_vocab().values())
     if largest >= rows:
         msg = (
@@ -240,12 +250,19 @@ def _example(module: nn.Module, tokenizer: Any, recipe: TextClassification) -> d
             f"model knows {rows}; use the tokenizer that the model was made with"
         )
         raise ModelError(msg)
+    if len(tokenizer.get_vocab()) <= len(tokenizer.all_special_tokens):
+        raise ModelError(f"model {shown(recipe.model)}: it comes without a tokenizer; save the tokenizer beside it")
     limit = _reading_limit(module, tokenizer)
     if recipe.max_length > limit:
         msg = f"parameter max_length: got {recipe.max_length}; {recipe.model} reads at most {limit} tokens"
         raise RecipeError(msg)
     encoded = tokenizer(["a " * recipe.max_length] * 2, truncation=True, max_length=recipe.max_length)
     return {name: torch.tensor(encoded[name]) for name in INPUTS if name in encoded}
+
+
+def _embeddings(module: Any) -> nn.Embedding:  # noqa: ANN401 - a model of transformers
+    found: nn.Embedding = module.get_input_embeddings()
+    return found
 
 
 def _reading_limit(module: nn.Module, tokenizer: Any) -> int:  # noqa: ANN401
@@ -287,7 +304,3 @@ def _add_dropout(module: nn.Module, name: str, kind: str) -> DropoutSite:
     else:
         part.register_forward_pre_hook(lambda _part, given: (drop(given[0]), *given[1:]))
     return DropoutSite(f"{name}.dropout", "p", kind)
-
-
-def _name_of(module: nn.Module, part: object) -> str:
-    return next(name for name, other in module.named_modules() if other is part)

@@ -81,8 +81,10 @@ class TextClassificationTask:
             for head, text in zip(heads, cut, strict=True)
         )
         lines = [f"{head}: {text}" for head, text in zip(heads, cut, strict=True)]
-        page = f"<p><b>{html.escape(title)}</b></p><table>{body}</table>" if lines else ""
-        return figures.Page(page or f"<p>{html.escape(title)}: nothing to show</p>", "\n".join([title, *lines]))
+        if not lines:
+            return figures.Page(f"<p>{html.escape(title)}: nothing to show</p>", f"{title}: nothing to show")
+        page = f"<p><b>{html.escape(title)}</b></p><table>{body}</table>"
+        return figures.Page(page, "\n".join([title, *lines]))
 
     def overview(self, examples: Examples, recipe: TextClassification, model: Model) -> figures.Picture:
         """Show how long the texts are, in tokens, and where they are cut off."""
@@ -107,10 +109,11 @@ class TextClassificationTask:
             # The module in memory keeps its adapter: what is merged is a copy.
             module = copy.deepcopy(module)
             adapters.merge_lora(module)
-        module.save_pretrained(folder)
         tokenizer = copy.deepcopy(model.processor)
         tokenizer.model_max_length = recipe.max_length
-        tokenizer.save_pretrained(folder)
+        with models.quiet():
+            module.save_pretrained(folder)
+            tokenizer.save_pretrained(folder)
         return [*said, self._export_onnx(folder, model)] if recipe.onnx else said
 
     def _export_onnx(self, folder: Path, model: Model) -> str:
