@@ -1,18 +1,23 @@
-"""A run that takes seconds: started in processes of their own by the fault tests, to be killed."""
+"""Runs that take seconds: started in processes of their own by the fault tests, to be killed."""
 
 from __future__ import annotations
 
 import hashlib
 import json
-from typing import TYPE_CHECKING, Any
+import random
+import sys
+from pathlib import Path
+from typing import Any
 
 import numpy as np
+import pandas as pd
 from PIL import Image
 
-if TYPE_CHECKING:
-    from pathlib import Path
+sys.path.insert(0, str(Path(__file__).parents[1]))
+import tiny_models
 
 CLASSES = {"red": (200, 60, 50), "green": (60, 190, 70), "blue": (60, 80, 200)}
+OPINIONS = {"good": ["good", "great", "fine"], "bad": ["bad", "dull", "poor"], "neither": ["end", "scene", "actor"]}
 
 
 def make_pictures(folder: Path, count: int = 24, side: int = 40) -> Path:
@@ -26,27 +31,53 @@ def make_pictures(folder: Path, count: int = 24, side: int = 40) -> Path:
     return folder
 
 
-def recipe(folder: Path, runs_dir: Path, **changes: Any) -> Any:
-    """Return a recipe with everything random turned on, and a checkpoint at nearly every step."""
-    from tunebook import ImageClassification
+def make_texts(folder: Path, count: int = 24) -> Path:
+    """Write sentences of three opinions as ``texts.csv``, and a small model to read them as ``model/``."""
+    rng = random.Random(7)  # noqa: S311
+    filler = ["the", "film", "plot", "is", "was", "it", "very", "not"]
+    rows = [
+        (" ".join([*rng.choices(filler, k=rng.randint(1, 20)), rng.choice(words), str(number)]), name)
+        for number in range(count)
+        for name, words in OPINIONS.items()
+    ]
+    folder.mkdir(parents=True)
+    pd.DataFrame(rows, columns=["text", "label"]).to_csv(folder / "texts.csv", index=False)
+    tiny_models.make_tiny(folder / "model", "bert")
+    return folder / "texts.csv"
 
-    return ImageClassification(
-        **{
-            "data": str(folder), "runs_dir": str(runs_dir), "model": "test_efficientnet", "weights": "none",
-            "image_size": 32, "epochs": 4, "batch_size": 8, "freeze": "backbone", "unfreeze": [[1, -2], [2, "none"]],
-            "dropout": 0.2, "stochastic_depth": 0.2, "mixup": 0.2, "augment": "strong", "layer_decay": 0.7,
-            "sampler": "balanced", "label_smoothing": 0.1, "onnx": False, "checkpoint_seconds": 0.05, "device": "cpu",
-            **changes,
-        }
-    )  # fmt: skip
+
+#: Task -> what makes its data. Everything random is turned on in their recipes, and nearly every step has a checkpoint.
+TASKS = {"image-classification": make_pictures, "text-classification": make_texts}
+_SAME: dict[str, Any] = {
+    "epochs": 4, "batch_size": 8, "freeze": "backbone", "unfreeze": [[1, -2], [2, "none"]], "dropout": 0.2,
+    "layer_decay": 0.7, "sampler": "balanced", "label_smoothing": 0.1, "onnx": False, "checkpoint_seconds": 0.05,
+    "device": "cpu",
+}  # fmt: skip
+_OWN: dict[str, dict[str, Any]] = {
+    "image-classification": {
+        "model": "test_efficientnet", "weights": "none", "image_size": 32, "stochastic_depth": 0.2, "mixup": 0.2,
+        "augment": "strong",
+    },
+    "text-classification": {"max_length": 24, "hidden_dropout": 0.2, "attention_dropout": 0.2},
+}  # fmt: skip
 
 
-def train(folder: Path, runs_dir: Path, limit: int = 0, **changes: Any) -> None:
+def recipe(data: Path, runs_dir: Path, task: str = "image-classification", **changes: Any) -> Any:
+    """Return a recipe for data that one of :data:`TASKS` made."""
+    from tunebook.tasks import recipe_class
+
+    own = dict(_OWN[task])
+    if task == "text-classification":
+        own["model"] = str(data.parent / "model")
+    return recipe_class(task)(**{"data": str(data), "runs_dir": str(runs_dir), **_SAME, **own, **changes})
+
+
+def train(data: Path, runs_dir: Path, limit: int = 0, task: str = "image-classification", **changes: Any) -> None:
     """Do all steps of a notebook; ``limit`` is the size in bytes that no file may exceed."""
     import tunebook
     from tunebook.errors import TunebookError
 
-    wanted = recipe(folder, runs_dir, **changes)
+    wanted = recipe(data, runs_dir, task, **changes)
     examples = tunebook.load_examples(wanted)
     model = tunebook.load_model(wanted, examples)
     baseline = tunebook.measure_baseline(wanted, examples, model)

