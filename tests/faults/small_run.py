@@ -62,7 +62,7 @@ _OWN: dict[str, dict[str, Any]] = {
 }  # fmt: skip
 
 
-def recipe(data: Path, runs_dir: Path, task: str = "image-classification", **changes: Any) -> Any:
+def recipe(data: Path, runs_dir: Path, task: str = "image-classification", /, **changes: Any) -> Any:
     """Return a recipe for data that one of :data:`TASKS` made."""
     from tunebook.tasks import recipe_class
 
@@ -72,7 +72,7 @@ def recipe(data: Path, runs_dir: Path, task: str = "image-classification", **cha
     return recipe_class(task)(**{"data": str(data), "runs_dir": str(runs_dir), **_SAME, **own, **changes})
 
 
-def train(data: Path, runs_dir: Path, limit: int = 0, task: str = "image-classification", **changes: Any) -> None:
+def train(data: Path, runs_dir: Path, limit: int = 0, task: str = "image-classification", /, **changes: Any) -> None:
     """Do all steps of a notebook; ``limit`` is the size in bytes that no file may exceed."""
     import tunebook
     from tunebook.errors import TunebookError

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import json
 import math
+import shutil
 import sys
 from pathlib import Path
 from typing import Any
@@ -12,6 +14,7 @@ from PIL import Image
 
 sys.path.insert(0, str(Path(__file__).parent))
 import small_run
+import tiny_models
 
 from tunebook.errors import DataError, ModelError, RecipeError, TunebookError
 
@@ -63,10 +66,80 @@ BAD: dict[str, tuple[dict[str, Any], type[TunebookError], list[str]]] = {
 }
 
 
+def _rows(*rows: tuple[str, str], split: str = "") -> str:
+    head = "text,label,split" if split else "text,label"
+    return "\n".join([head, *(",".join([*row, *([split] if split else [])]) for row in rows)]) + "\n"
+
+
+@pytest.fixture(scope="module")
+def texts(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Return a folder of good and of bad tables of texts, and of models."""
+    root = tmp_path_factory.mktemp("texts") / "made"
+    table = small_run.make_texts(root, count=10)
+    good = table.read_text()
+    (root / "one.csv").write_text(_rows(*[(f"the film {k}", "good") for k in range(9)]))
+    (root / "empty.csv").write_text(good + '" ",good\n')
+    (root / "latin.csv").write_bytes(good.encode() + "café,good\n".encode("latin-1"))
+    words = [(f"the film {k} is good", "good" if k % 2 else "bad") for k in range(20)]
+    numbers = [(f"a plot {k} is good", str(k % 2)) for k in range(20)]
+    (root / "mixed.csv").write_text(_rows(*words, split="train") + _rows(*numbers, split="test").partition("\n")[2])
+    (root / "twice.csv").write_text(good + "the film is very good,good\nthe film is very good,bad\n")
+    tiny_models.make_tiny(root / "own-code", "bert")
+    config = json.loads((root / "own-code" / "config.json").read_text())
+    config |= {"model_type": "own", "auto_map": {"AutoConfig": "own.Config"}}
+    (root / "own-code" / "config.json").write_text(json.dumps(config))
+    tiny_models.make_tiny(root / "other-words", "bert")
+    tiny_models.tiny_tokenizer([f"w{k}" for k in range(99)]).save_pretrained(root / "other-words")
+    (root / "pickled").mkdir()
+    shutil.copytree(root / "model", root / "pickled", dirs_exist_ok=True)
+    (root / "pickled" / "model.safetensors").unlink()
+    (root / "pickled" / "pytorch_model.bin").write_bytes(b"\x80\x04cos\nsystem\n(S'touch /tmp/tunebook-was-here'\ntR.")
+    return root
+
+
+BAD_TEXTS: dict[str, tuple[dict[str, Any], type[TunebookError], list[str]]] = {
+    "parameter of pictures": ({"image_size": 64}, RecipeError, ["unknown parameter 'image_size'"]),
+    "missing table": ({"data": "{}/nowhere.csv"}, DataError, ["nowhere.csv", "no such"]),
+    "a folder": ({"data": "{}"}, DataError, ["no such"]),
+    "missing column": ({"text": "txet"}, DataError, ["'txet'", "did you mean 'text'"]),
+    "one class": ({"data": "{}/one.csv"}, DataError, ["only one class", "good"]),
+    "empty text": ({"data": "{}/empty.csv", "on_problem": "stop"}, DataError, ["empty", "row-31"]),
+    "two labels": ({"data": "{}/twice.csv", "on_problem": "stop"}, DataError, ["two labels", "row-31", "row-32"]),
+    "not UTF-8": ({"data": "{}/latin.csv"}, DataError, ["latin.csv", "utf-8"]),
+    "numbers and words": ({"data": "{}/mixed.csv"}, DataError, ["numbers in test", "words in train"]),
+    "unknown model": ({"model": "bert-bsae"}, ModelError, ["'bert-bsae'", "cannot be opened"]),
+    "no network": ({"model": "owner/none-such"}, ModelError, ["'owner/none-such'", "cannot be opened"]),
+    "own code": ({"model": "{}/own-code"}, ModelError, ["code of its own"]),
+    "other tokenizer": ({"model": "{}/other-words"}, ModelError, ["tokenizer does not match"]),
+    "pickled weights": ({"model": "{}/pickled"}, ModelError, ["pickled"]),
+    "too long": ({"max_length": 4_000}, RecipeError, ["max_length", "at most 64"]),
+    "no such dropout": ({"model": "{}/model", "lora_dropout": 2.0}, RecipeError, ["lora_dropout", "below 1"]),
+    "freeze beyond the model": ({"freeze": 99}, RecipeError, ["freeze=99", "layer.2"]),
+}
+
+
+@pytest.mark.parametrize("name", BAD_TEXTS)
+def test_bad_texts_are_refused_in_one_line(
+    name: str, texts: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    changes, kind, words = BAD_TEXTS[name]
+    given = {k: v.format(texts) if isinstance(v, str) else v for k, v in changes.items()}
+    _check_refused("text-classification", texts / "texts.csv", tmp_path / "runs", given, kind, words, monkeypatch)
+
+
 @pytest.mark.parametrize("name", BAD)
 def test_bad_input_is_refused_in_one_line(
     name: str, data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    changes, kind, words = BAD[name]
+    given = {k: v.format(data) if isinstance(v, str) else v for k, v in changes.items()}
+    _check_refused("image-classification", data / "good", tmp_path / "runs", given, kind, words, monkeypatch)
+
+
+def _check_refused(
+    task: str, good: Path, runs: Path, changes: dict[str, Any], kind: type[TunebookError], words: list[str],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:  # fmt: skip
     import socket
 
     import tunebook
@@ -75,12 +148,14 @@ def test_bad_input_is_refused_in_one_line(
         msg = "Temporary failure in name resolution"
         raise socket.gaierror(msg)
 
+    def no_question(*_: object) -> str:
+        raise AssertionError
+
     monkeypatch.setattr(socket, "getaddrinfo", no_network)
-    changes, kind, words = BAD[name]
-    changes = {k: v.format(data) if isinstance(v, str) else v for k, v in changes.items()}
+    monkeypatch.setattr("builtins.input", no_question)
 
     def attempt() -> None:
-        recipe = small_run.recipe(data / "good", tmp_path / "runs", **changes)
+        recipe = small_run.recipe(good, runs, task, **changes)
         examples = tunebook.load_examples(recipe)
         examples = tunebook.check(examples, recipe).resolve(recipe.on_problem)
         model = tunebook.load_model(recipe, examples)
@@ -93,11 +168,35 @@ def test_bad_input_is_refused_in_one_line(
     assert all(word in text for word in words), text
     assert not Path("/tmp/tunebook-was-here").exists()  # noqa: S108
     # What is found out only when training begins is told by the run itself.
-    for run in (tmp_path / "runs").glob("*"):
+    for run in runs.glob("*"):
         from tunebook.runs import Run
 
         assert Run(run).state().state == "failed"
         assert Run(run).state().message == text
+
+
+def test_odd_texts_are_trained_on_and_hurt_nothing(texts: Path, tmp_path: Path) -> None:
+    import pandas as pd
+
+    import tunebook
+
+    rows = pd.read_csv(texts / "texts.csv")
+    odd = ["film " * 200_000, "x" * 1_000_000, "\u202etxet\u202c good", "zero\u200bwidth", "\x00"]
+    odd.append("<script>alert(1)</script>")
+    frame = pd.concat([rows, pd.DataFrame({"text": [*odd, "", "\u200b"], "label": ["good"] * 8})], ignore_index=True)
+    frame.to_parquet(tmp_path / "odd.parquet")
+    changes = {"data": str(tmp_path / "odd.parquet"), "model": str(texts / "model"), "epochs": 1, "unfreeze": []}
+    recipe = small_run.recipe(texts / "texts.csv", tmp_path / "runs", "text-classification", **changes)
+    findings = tunebook.check(tunebook.load_examples(recipe), recipe)
+    assert findings.dropped() == {"empty": 3}
+    kinds = {finding.kind for finding in findings.items}
+    assert {"extremely long", "invisible characters"} <= kinds
+    examples = findings.resolve("drop")
+    page = tunebook.preview(examples, recipe, count=len(examples))
+    assert "<script" not in page._repr_mimebundle_()["text/html"]
+    run = tunebook.tune(recipe, examples, tunebook.load_model(recipe, examples)).result()
+    assert run.state().state == "finished"
+    assert "<script" not in (run.path / "README.md").read_text()
 
 
 def test_bad_pictures_are_dropped_and_counted(data: Path, tmp_path: Path) -> None:

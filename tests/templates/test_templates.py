@@ -1,4 +1,4 @@
-"""The template of image classification, run as users run it."""
+"""The templates, run as users run them."""
 
 from __future__ import annotations
 
@@ -12,12 +12,43 @@ from typing import Any
 import nbformat
 import pytest
 
+sys.path.insert(0, str(Path(__file__).parents[1]))
+import tiny_models
+
 ROOT = Path(__file__).parents[2]
-TEMPLATE = ROOT / "templates" / "vision" / "image-classification.ipynb"
+TEMPLATES = {
+    "image-classification": ROOT / "templates" / "vision" / "image-classification.ipynb",
+    "text-classification": ROOT / "templates" / "language" / "text-classification.ipynb",
+}
+_SAME = {"epochs": 2, "onnx": False, "run": "small"}
 SMALL = {
-    "model": "test_efficientnet", "weights": "none", "image_size": 32, "epochs": 2, "max_examples": 120, "onnx": False,
-    "run": "small",
+    "image-classification": {
+        **_SAME, "model": "test_efficientnet", "weights": "none", "image_size": 32, "max_examples": 120,
+    },
+    "text-classification": {**_SAME, "max_length": 24, "max_examples": 200},
 }  # fmt: skip
+#: Files of the model folder, pictures of the notebook, and what tuning must gain, at least.
+EXPECTED = {
+    "image-classification": ({"model.safetensors", "config.json", "model.onnx"}, 5, 0.15),
+    "text-classification": (
+        {"model.safetensors", "config.json", "model.onnx", "tokenizer.json", "tokenizer_config.json"}, 4, 0.03,
+    ),
+}  # fmt: skip
+
+
+@pytest.fixture(params=TEMPLATES)
+def task(request: pytest.FixtureRequest) -> str:
+    name: str = request.param
+    return name
+
+
+@pytest.fixture
+def small(task: str, tmp_path: Path) -> dict[str, Any]:
+    """Return parameters with which a template takes seconds."""
+    values: dict[str, Any] = dict(SMALL[task])
+    if task == "text-classification":
+        values["model"] = str(tiny_models.make_tiny(tmp_path / "tiny", "bert"))
+    return values
 
 
 def _environment() -> dict[str, str]:
@@ -38,7 +69,7 @@ def _outputs(notebook: Path) -> list[dict[str, Any]]:
     return [output for cell in cells if cell.cell_type == "code" for output in cell.outputs]
 
 
-def _check_readable(notebook: Path) -> None:
+def _check_readable(notebook: Path, least: int) -> None:
     """Require that a notebook is small, has no error, and needs no script, widget or network."""
     assert notebook.stat().st_size < 2_000_000
     outputs = _outputs(notebook)
@@ -52,64 +83,68 @@ def _check_readable(notebook: Path) -> None:
         if data:
             assert "text/plain" in data
         pictures += "image/png" in data
-    assert pictures >= 5
+    assert pictures >= least
 
 
-def test_the_parameters_cell_is_the_recipe() -> None:
-    from tunebook import ImageClassification
+def test_the_parameters_cell_is_the_recipe(task: str) -> None:
+    from tunebook.tasks import recipe_class
     from tunebook.templates import parameters_of
 
-    notebook = json.loads(TEMPLATE.read_text(encoding="utf-8"))
+    recipe = recipe_class(task)
+    notebook = json.loads(TEMPLATES[task].read_text(encoding="utf-8"))
     cell = next(c for c in notebook["cells"] if "parameters" in c["metadata"].get("tags", []))
-    assert "".join(cell["source"]) == ImageClassification.parameters_cell()
-    assert ImageClassification(**parameters_of(notebook)) == ImageClassification()
+    assert "".join(cell["source"]) == recipe.parameters_cell()
+    assert recipe(**parameters_of(notebook)) == recipe()
 
 
 @pytest.mark.timeout(600)
-def test_papermill_runs_it_as_it_is_and_nothing_imports_widgets(tmp_path: Path) -> None:
-    notebook = nbformat.read(TEMPLATE, as_version=4)
+def test_papermill_runs_it_as_it_is_and_nothing_imports_widgets(
+    task: str, small: dict[str, Any], tmp_path: Path
+) -> None:
+    notebook = nbformat.read(TEMPLATES[task], as_version=4)
     probe = "import sys\nprint(sorted({m.split('.')[0] for m in sys.modules} & {'ipywidgets', 'jupyterlab'}))"
     notebook.cells.append(nbformat.v4.new_code_cell(probe))
     nbformat.write(notebook, tmp_path / "template.ipynb")
-    given = [item for name, value in SMALL.items() for item in ("-p", name, str(value))]
+    given = [item for name, value in small.items() for item in ("-p", name, str(value))]
     done = _execute(["papermill", "template.ipynb", "out.ipynb", *given], tmp_path)
     assert done.returncode == 0, done.stderr[-2000:]
-    _check_readable(tmp_path / "out.ipynb")
+    _check_readable(tmp_path / "out.ipynb", EXPECTED[task][1])
     assert _outputs(tmp_path / "out.ipynb")[-1].text.strip() == "[]"
     assert json.loads((tmp_path / "runs" / "small" / "state.json").read_text())["state"] == "finished"
 
 
 @pytest.mark.timeout(600)
-def test_jupyter_execute_runs_it(tmp_path: Path) -> None:
-    notebook = nbformat.read(TEMPLATE, as_version=4)
+def test_jupyter_execute_runs_it(task: str, small: dict[str, Any], tmp_path: Path) -> None:
+    notebook = nbformat.read(TEMPLATES[task], as_version=4)
     cell = next(c for c in notebook.cells if "parameters" in c.metadata.get("tags", []))
-    cell.source += "\n" + "\n".join(f"{name} = {value!r}" for name, value in SMALL.items())
+    cell.source += "\n" + "\n".join(f"{name} = {value!r}" for name, value in small.items())
     nbformat.write(notebook, tmp_path / "mine.ipynb")
     done = _execute(["jupyter", "execute", "mine.ipynb", "--output=done.ipynb"], tmp_path)
     assert done.returncode == 0, done.stderr[-2000:]
-    _check_readable(tmp_path / "done.ipynb")
+    _check_readable(tmp_path / "done.ipynb", EXPECTED[task][1])
 
 
 @pytest.mark.timeout(900)
-def test_the_main_job_of_the_readme_beats_its_baseline(tmp_path: Path) -> None:
-    done = _execute(["tunebook.cli", "run", "image-classification"], tmp_path)
+def test_the_main_job_of_the_readme_beats_its_baseline(task: str, tmp_path: Path) -> None:
+    files, pictures, gain = EXPECTED[task]
+    done = _execute(["tunebook.cli", "run", task], tmp_path)
     assert done.returncode == 0, done.stderr[-2000:]
     lines = dict(line.split(maxsplit=1) for line in done.stdout.splitlines()[-3:] if not line.startswith("test"))
-    _check_readable(tmp_path / lines["notebook"])
+    _check_readable(tmp_path / lines["notebook"], pictures)
     run = tmp_path / lines["run"]
     state = json.loads((run / "state.json").read_text())
-    assert state["metric"] > state["baseline"] + 0.15
+    assert state["metric"] > state["baseline"] + gain
     assert f"baseline {state['baseline']:.3f} -> tuned {state['metric']:.3f}" in done.stdout
-    assert {p.name for p in (run / "model").iterdir()} == {"model.safetensors", "config.json", "model.onnx"}
+    assert {p.name for p in (run / "model").iterdir()} == files
     inspected = _execute(["tensorboard.main", "--inspect", f"--logdir={run}"], tmp_path)
     assert "Processing event files" in inspected.stdout
     assert "accuracy/validation" in inspected.stdout
 
 
 @pytest.mark.timeout(600)
-def test_a_mistake_ends_in_one_line_and_keeps_what_was_done(tmp_path: Path) -> None:
+def test_a_mistake_ends_in_one_line_and_keeps_what_was_done(task: str, tmp_path: Path) -> None:
     given = ["-p", "data", "nowhere", "--out", "my.ipynb"]
-    done = _execute(["tunebook.cli", "run", "image-classification", *given], tmp_path)
+    done = _execute(["tunebook.cli", "run", task, *given], tmp_path)
     assert done.returncode == 1
     assert [line for line in done.stderr.splitlines() if "nowhere" in line and line.startswith("error: ")]
     assert len(done.stderr.splitlines()) <= 2
