@@ -117,6 +117,11 @@ class Checkpoints:
         """Return the checkpoint folders from the oldest to the newest."""
         return sorted(self.folder.glob("step-*"))
 
+    def drop_steps(self) -> None:
+        """Remove all but the best epoch: nothing goes on from a run that is finished."""
+        for step in self.steps():
+            shutil.rmtree(step, ignore_errors=True)
+
     def latest(self) -> tuple[Checkpoint, list[str]] | None:
         """
         Read the newest checkpoint whose hashes are right.

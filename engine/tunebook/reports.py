@@ -204,7 +204,7 @@ class Report:
             "metrics.json": "all metrics",
             "recipe.json": "parameters, versions and fingerprints",
             "report": "figures",
-            "checkpoints": "best epoch, and where a resumed run goes on",
+            "checkpoints": "the best epoch",
         }
         rows = []
         for name, what in known.items():

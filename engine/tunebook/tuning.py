@@ -344,6 +344,7 @@ class Session:
         self._say(
             state="finished", phase="finished", metric=tuned["test"]["accuracy"], message="", finished=time.time()
         )
+        Checkpoints(run.path / "checkpoints").drop_steps()
 
     def _metrics(self, trainer: Trainer, tuned: dict[str, Any]) -> dict[str, Any]:
         history = trainer.progress.history
