@@ -33,6 +33,8 @@ CONFIGS: dict[str, dict[str, Any]] = {
     "llama": {**_SAME, "num_key_value_heads": 2},
     "qwen2": {**_SAME, "num_key_value_heads": 1},
     "bart": _ENCODER_DECODER,
+    "t5": {"d_model": 32, "d_kv": 16, "d_ff": 37, "num_layers": 2, "num_heads": 2, "eos_token_id": 3},
+    "xlm": {"emb_dim": 32, "n_layers": 3, "n_heads": 2, "max_position_embeddings": 64, "n_langs": 1},
 }
 #: Words of the tiny tokenizer.
 WORDS = (
@@ -42,7 +44,11 @@ WORDS = (
 _SPECIAL = ["[PAD]", "[UNK]", "[CLS]", "[SEP]"]
 
 
-def tiny_tokenizer(words: Sequence[str] = WORDS, *, pads: bool = True) -> Any:
+#: Kinds whose tokenizers make types of tokens.
+TYPED = ("bert", "deberta", "deberta-v2", "albert", "electra", "xlnet")
+
+
+def tiny_tokenizer(words: Sequence[str] = WORDS, *, pads: bool = True, typed: bool = True) -> Any:
     """Make a tokenizer of whole words."""
     from tokenizers import Tokenizer, models, normalizers, pre_tokenizers, processors
     from transformers import PreTrainedTokenizerFast
@@ -55,7 +61,8 @@ def tiny_tokenizer(words: Sequence[str] = WORDS, *, pads: bool = True) -> Any:
         single="[CLS] $A [SEP]", special_tokens=[("[CLS]", 2), ("[SEP]", 3)]
     )
     special = {"unk_token": "[UNK]", "eos_token": "[SEP]", **({"pad_token": "[PAD]"} if pads else {})}
-    return PreTrainedTokenizerFast(tokenizer_object=inner, **special)
+    names = ["input_ids", "attention_mask", *(["token_type_ids"] if typed else [])]
+    return PreTrainedTokenizerFast(tokenizer_object=inner, model_input_names=names, **special)
 
 
 def make_tiny(folder: Path, kind: str = "bert", *, pads: bool = True, seed: int = 0, **changes: Any) -> Path:
@@ -63,7 +70,7 @@ def make_tiny(folder: Path, kind: str = "bert", *, pads: bool = True, seed: int 
     import torch
     from transformers import AutoConfig, AutoModel
 
-    tokenizer = tiny_tokenizer(pads=pads)
+    tokenizer = tiny_tokenizer(pads=pads, typed=kind in TYPED)
     pad = {"pad_token_id": 0} if pads else {}
     config = AutoConfig.for_model(kind, **{"vocab_size": len(tokenizer), **pad, **CONFIGS[kind], **changes})
     torch.manual_seed(seed)

@@ -106,14 +106,15 @@ def write_card(
 
 def _limits(metrics: dict[str, Any], examples: Examples, recipe: Recipe) -> str:
     recall = {k: v for k, v in metrics["tuned"]["test"]["recall"].items() if v is not None}
-    worst = min(recall, key=lambda name: recall[name])
     undefined = [k for k, v in metrics["tuned"]["test"]["recall"].items() if v is None]
     lines = [
         f"It knows only the {len(examples.classes)} classes above"
         + ("." if examples.multi_label else " and gives one of them to anything it is shown."),
-        f"It is worst at {escape(worst)} (test recall {recall[worst]:.2f}).",
         "Its figures hold for data like the test set, and for no other.",
     ]
+    if recall:
+        worst = min(recall, key=lambda name: recall[name])
+        lines.insert(1, f"It is worst at {escape(worst)} (test recall {recall[worst]:.2f}).")
     if undefined:
         lines.append(f"Without a test example, so nothing is known of them: {escape(', '.join(undefined))}.")
     if not examples.sensitive:

@@ -174,3 +174,6 @@ def require_trainable(examples: Examples) -> None:
         if not len(examples.rows(split)):
             msg = f"{examples.source}: the {split} split is empty; add examples or change the split fractions"
             raise DataError(msg)
+        if not examples.class_counts(split).any():
+            msg = f"{examples.source}: no example of the {split} split has a class, so nothing can be measured there"
+            raise DataError(msg)

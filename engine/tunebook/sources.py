@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import json
 import re
+import warnings
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any
 
 import pandas as pd
 
@@ -44,8 +45,8 @@ def read_table(path: Path) -> pd.DataFrame:
     """
     readers: dict[str, Callable[[], pd.DataFrame]] = {
         # Labels such as "1" or "NA" are names, not numbers or gaps.
-        ".csv": lambda: pd.read_csv(path, dtype=str, keep_default_na=False, na_values=[""]),
-        ".tsv": lambda: pd.read_csv(path, dtype=str, keep_default_na=False, na_values=[""], sep="\t"),
+        ".csv": lambda: _read_separated(path, ","),
+        ".tsv": lambda: _read_separated(path, "\t"),
         ".parquet": lambda: pd.read_parquet(path),
         ".jsonl": lambda: _read_lines(path),
     }
@@ -54,9 +55,20 @@ def read_table(path: Path) -> pd.DataFrame:
         raise DataError(msg)
     try:
         return readers[path.suffix.lower()]()
-    except (ValueError, OSError, ImportError) as error:
+    except (ValueError, OSError, ImportError, RecursionError) as error:
         msg = f"data {shown(str(path))} cannot be read as {path.suffix[1:].upper()}: {error}"
         raise DataError(msg) from None
+
+
+def _read_separated(path: Path, separator: str) -> pd.DataFrame:
+    with warnings.catch_warnings():
+        # pandas takes the first field of rows that are too long for an index, or leaves the last one out.
+        warnings.simplefilter("error", pd.errors.ParserWarning)
+        try:
+            return pd.read_csv(path, dtype=str, keep_default_na=False, na_values=[""], sep=separator, index_col=False)
+        except pd.errors.ParserWarning:
+            msg = f"rows have more fields than the first line has names; quote texts that hold {separator!r}"
+            raise ValueError(msg) from None
 
 
 def _read_lines(path: Path) -> pd.DataFrame:
@@ -155,8 +167,9 @@ def tidy(frame: pd.DataFrame, recipe: Recipe, content: str, source: str) -> pd.D
             raise DataError(
                 f"{source}: no column {shown(column)}{did_you_mean(column, map(str, frame))}; it has {have}"
             )
-    if recipe.label in sensitive:
-        msg = f"sensitive={recipe.sensitive!r}: {recipe.label!r} is the label itself; name another column"
+    _refuse_names(recipe)
+    if not recipe.multi_label and any(map(_is_list, frame[recipe.label])):
+        msg = f"{source}: labels in column {recipe.label!r} are lists; set multi_label=True, or give one class each"
         raise DataError(msg)
     missing = frame[recipe.label].isna()
     if missing.any() and not recipe.multi_label:
@@ -192,6 +205,23 @@ def tidy(frame: pd.DataFrame, recipe: Recipe, content: str, source: str) -> pd.D
     return tidied
 
 
+def _refuse_names(recipe: Recipe) -> None:
+    """Refuse sensitive columns that would take the place of another."""
+    sensitive = recipe.sensitive or []
+    reserved = {"id", "content", "label", "split"} - {recipe.label}
+    wrong = next((c for c in sensitive if c in reserved or sensitive.count(c) > 1), None)
+    if wrong is not None:
+        why = "is named twice" if sensitive.count(wrong) > 1 else "has a name that Tunebook needs; rename the column"
+        raise DataError(f"sensitive={recipe.sensitive!r}: {wrong!r} {why}")
+    if recipe.label in sensitive:
+        msg = f"sensitive={recipe.sensitive!r}: {recipe.label!r} is the label itself; name another column"
+        raise DataError(msg)
+
+
+def _is_list(value: object) -> bool:
+    return isinstance(value, (list, tuple, set)) or getattr(value, "ndim", 0) > 0
+
+
 def _refuse_mixed_names(frame: pd.DataFrame, source: str) -> None:
     """Refuse labels that are numbers in one split and words in another: they would be taken for different classes."""
     kinds = {split: {_is_number(label) for label in rows.unique()} for split, rows in frame.groupby("split")["label"]}
@@ -210,17 +240,15 @@ def _is_number(label: str) -> bool:
     return re.fullmatch(r"[+-]?\d+(\.\d*)?", label) is not None
 
 
-def _names(value: object) -> str:
+def _names(value: Any) -> str:  # noqa: ANN401
     """Write the classes of an example, given as a list or with separators between them, as one label."""
-    if isinstance(value, (list, tuple, set)) or hasattr(value, "tolist"):
-        many = value.tolist() if hasattr(value, "tolist") else value
-        if isinstance(many, (list, tuple, set)):
-            names = [_name(item) for item in many]
-            odd = next((name for name in names if SEPARATOR in name), None)
-            if odd is not None:
-                raise DataError(f"class {shown(odd)}: a name must not hold {SEPARATOR!r}; rename it")
-            return join_label(names)
-    return "" if pd.isna(cast("str", value)) else join_label(split_label(_name(value)))
+    if not _is_list(value):
+        return "" if pd.isna(value) else join_label(split_label(_name(value)))
+    names = [_name(item) for item in (value.tolist() if hasattr(value, "tolist") else value) if item is not None]
+    odd = next((name for name in names if SEPARATOR in name), None)
+    if odd is not None:
+        raise DataError(f"class {shown(odd)}: a name must not hold {SEPARATOR!r}; rename it")
+    return join_label(names)
 
 
 def _strata(frame: pd.DataFrame) -> pd.Series:
@@ -309,7 +337,8 @@ def load_examples(
     labels = frame["label"].map(split_label).explode().dropna() if recipe.multi_label else frame["label"]
     classes = tuple(sorted(labels.unique(), key=_natural))
     sensitive = tuple(recipe.sensitive or ())
-    examples = Examples(frame[columns], classes, source, sensitive, multi_label=recipe.multi_label)
+    notes = tuple(raw.attrs.get("notes", ()))
+    examples = Examples(frame[columns], classes, source, sensitive, notes, multi_label=recipe.multi_label)
     return examples.sample(recipe.max_examples, recipe.seed)
 
 
@@ -339,6 +368,60 @@ def _from_hub(name: str, to_table: Callable[[str, Any], pd.DataFrame]) -> pd.Dat
     return to_table(name, loaded)
 
 
+def from_splits(
+    name: str,
+    data: Any,  # noqa: ANN401
+    recipe: Recipe,
+    content: Callable[[Any, str], dict[str, Any]],
+) -> pd.DataFrame:
+    """
+    Make a raw table of a Hugging Face dataset.
+
+    Parameters
+    ----------
+    name
+        Id of the dataset.
+    data
+        What ``datasets.load_dataset`` gave: a mapping of split to dataset.
+    recipe
+        Names the label and sensitive columns.
+    content
+        Called with a split's dataset and name; gives the column with the contents.
+
+    Returns
+    -------
+    pandas.DataFrame
+        Only the columns that are needed. Splits of other names than train, validation and test, and examples
+        without a label, are left out; ``attrs["notes"]`` says so.
+
+    Raises
+    ------
+    DataError
+        No split has a known name.
+    """
+    tables: list[pd.DataFrame] = []
+    notes: list[str] = []
+    for split, part in data.items():
+        if str(split).lower() not in _SPLIT_NAMES:
+            notes.append(f"The dataset's split {split!r} was left out: it is none of train, validation and test.")
+            continue
+        wanted = [c for c in dict.fromkeys([recipe.label, *(recipe.sensitive or ())]) if c in part.features]
+        table = pd.DataFrame({c: class_names(part.features[c], part[c]) for c in wanted})
+        table = table.assign(**content(part, str(split)), id=[f"{split}-{k}" for k in range(len(table))], split=split)
+        if recipe.label in table and not recipe.multi_label:
+            known = table[recipe.label].notna()
+            if not known.all():
+                notes.append(f"{int((~known).sum())} examples of the split {split!r} have no label and were left out.")
+            table = table[known]
+        tables.append(table)
+    if not tables:
+        msg = f"data {shown(name)}: none of its splits ({', '.join(map(str, data))}) is train, validation or test"
+        raise DataError(msg)
+    found = pd.concat(tables, ignore_index=True)
+    found.attrs["notes"] = notes
+    return found
+
+
 def class_names(kind: Any, values: Iterable[Any]) -> list[Any]:  # noqa: ANN401
     """
     Turn the numbers of a Hugging Face dataset's column into the names of its classes, one or a list of them each.
@@ -352,7 +435,7 @@ def class_names(kind: Any, values: Iterable[Any]) -> list[Any]:  # noqa: ANN401
     """
     inner: Any = getattr(kind, "feature", None)
     if hasattr(inner, "int2str"):
-        return [[inner.int2str(int(v)) for v in several] for several in values]
+        return [[inner.int2str(int(v)) for v in several or ()] for several in values]
     if hasattr(kind, "int2str"):
         return [None if v is None or v < 0 else kind.int2str(int(v)) for v in values]
     return list(values)

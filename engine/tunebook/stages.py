@@ -11,7 +11,7 @@ import pandas as pd
 from tunebook.errors import RecipeError, did_you_mean, shown
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Iterable, Mapping, Sequence
 
     from torch import nn
 
@@ -56,6 +56,8 @@ class Stages:
         What to call the stages; by default the module that begins each, and ``"head"``.
     fixed
         Names of parameters that never train, such as those that an adapter stands beside.
+    aliases
+        Other names by which patterns find a parameter.
     """
 
     def __init__(
@@ -64,9 +66,11 @@ class Stages:
         groups: Sequence[Sequence[str]],
         names: Sequence[str] | None = None,
         fixed: Iterable[str] = (),
+        aliases: Mapping[str, str] | None = None,
     ) -> None:
         self.module = module
         self._fixed = frozenset(fixed)
+        self._aliases = dict(aliases or {})
         sizes = {name: parameter.numel() for name, parameter in module.named_parameters()}
         filled = [list(group) for group in groups if group]
         listed = [name for group in filled for name in group]
@@ -148,7 +152,7 @@ class Stages:
         for stage in self.items:
             whole = fnmatch.fnmatchcase(stage.name, pattern)
             for name in stage.parameters:
-                parts = name.split(".")
+                parts = self._aliases.get(name, name).split(".")
                 above = (".".join(parts[:k]) for k in range(1, len(parts) + 1))
                 if whole or any(fnmatch.fnmatchcase(prefix, pattern) for prefix in above):
                     found.add(name)

@@ -222,6 +222,29 @@ def test_a_damaged_table_is_one_line(tmp_path: Path, name: str, raw: bytes) -> N
     complaint(caught)
 
 
+@pytest.mark.parametrize("text", ["Well, the film,a", "x,y,z,a"])
+def test_rows_of_more_fields_than_names_are_refused(tmp_path: Path, load: Callable[..., Examples], text: str) -> None:
+    (tmp_path / "t.csv").write_text("\n".join(["path,label", *[text] * 9]))
+    with pytest.raises(DataError, match="quote texts"):
+        load(tmp_path / "t.csv")
+
+
+@pytest.mark.parametrize("names", [["content"], ["split"], ["id"], ["group", "group"]])
+def test_sensitive_names_that_are_taken_are_refused(
+    tmp_path: Path, load: Callable[..., Examples], names: list[str]
+) -> None:
+    row = {"path": "a", "label": "x", "group": "g", "content": "c", "split": "train", "id": "1"}
+    pd.DataFrame([row]).to_csv(tmp_path / "t.csv", index=False)
+    with pytest.raises(DataError, match="sensitive="):
+        load(tmp_path / "t.csv", sensitive=names)
+
+
+def test_lists_of_labels_ask_for_multi_label(tmp_path: Path, load: Callable[..., Examples]) -> None:
+    pd.DataFrame({"path": ["a", "b"], "label": [["x"], ["y"]]}).to_parquet(tmp_path / "t.parquet")
+    with pytest.raises(DataError, match="multi_label=True"):
+        load(tmp_path / "t.parquet")
+
+
 def test_an_unknown_ending_is_refused(tmp_path: Path) -> None:
     (tmp_path / "t.xlsx").touch()
     with pytest.raises(DataError, match=r"must end in \.csv, \.tsv, \.parquet, \.jsonl"):

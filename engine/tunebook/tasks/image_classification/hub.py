@@ -7,15 +7,16 @@ import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import pandas as pd
 from platformdirs import user_cache_dir
 
 from tunebook.errors import DataError, did_you_mean, shown
-from tunebook.sources import class_names
+from tunebook.sources import from_splits
 from tunebook.storage import replacing
 from tunebook.tasks.image_classification.demo import CACHE_VARIABLE
 
 if TYPE_CHECKING:
+    import pandas as pd
+
     from tunebook.tasks.image_classification.recipe import ImageClassification
 
 
@@ -46,25 +47,18 @@ def to_table(name: str, data: Any, recipe: ImageClassification) -> pd.DataFrame:
 
     cache = Path(os.environ.get(CACHE_VARIABLE) or user_cache_dir("tunebook")) / "hub"
     folder = cache / hashlib.sha256(name.encode()).hexdigest()[:16]
-    tables = []
-    for split, part in data.items():
+
+    def content(part: Any, _split: str) -> dict[str, Any]:  # noqa: ANN401
         images = [c for c, kind in part.features.items() if isinstance(kind, Image)]
         column = recipe.path if recipe.path in part.features else (images[0] if images else "")
         if not column or column not in images:
-            have = ", ".join(part.features)
-            hint = did_you_mean(recipe.path, part.features)
+            have, hint = ", ".join(part.features), did_you_mean(recipe.path, part.features)
             msg = f"data {shown(name)}: no column of pictures{hint}; it has {have}; set path to the column's name"
             raise DataError(msg)
-        table = pd.DataFrame({c: part[c] for c in part.features if c not in images})
-        for label, kind in part.features.items():
-            if label in table:
-                table[label] = class_names(kind, part[label])
         raw = part.cast_column(column, Image(decode=False))[column]
-        table[recipe.path] = [_keep(entry, folder) for entry in raw]
-        table["id"] = [f"{split}-{k}" for k in range(len(table))]
-        table["split"] = split
-        tables.append(table)
-    return pd.concat(tables, ignore_index=True)
+        return {recipe.path: [_keep(entry, folder) for entry in raw]}
+
+    return from_splits(name, data, recipe, content)
 
 
 def _keep(entry: dict[str, Any], folder: Path) -> str:

@@ -94,9 +94,9 @@ def save_lora(module: nn.Module, folder: Path, base: str) -> None:
     config.save_pretrained(folder)
 
 
-def with_lora(module: nn.Module, groups: Sequence[Sequence[str]]) -> tuple[list[list[str]], list[str]]:
+def with_lora(module: nn.Module, groups: Sequence[Sequence[str]]) -> tuple[list[list[str]], list[str], dict[str, str]]:
     """
-    Return the stages' parameters as they are called beside LoRA, and those of them that never train.
+    Return the stages' parameters as they are called beside LoRA.
 
     Parameters
     ----------
@@ -104,15 +104,18 @@ def with_lora(module: nn.Module, groups: Sequence[Sequence[str]]) -> tuple[list[
         After :func:`add_lora`.
     groups
         Names of the parameters of each stage before it; the last one is the head.
+
+    Returns
+    -------
+    tuple
+        The groups, those of their parameters that never train, and for each renamed or new parameter
+        the name of the one that it is or stands beside, by which patterns find it.
     """
     names = [name for name, _ in module.named_parameters()]
-    present = set(names)
-    found = []
-    for group in groups:
-        renamed = []
-        for name in group:
-            owner, _, last = name.rpartition(".")
-            renamed.append(name if name in present else f"{owner}.base_layer.{last}")
-        owners = tuple({f"{name.rpartition('.')[0]}{MARK}" for name in group})
-        found.append([*renamed, *(name for name in names if name.startswith(owners))])
-    return found, [name for group in found[:-1] for name in group if MARK not in name]
+    aliases = {name: name.replace(".base_layer.", ".") for name in names if ".base_layer." in name}
+    aliases |= {name: f"{name.partition(MARK)[0]}.weight" for name in names if MARK in name}
+    stage = {name: k for k, group in enumerate(groups) for name in group}
+    found: list[list[str]] = [[] for _ in groups]
+    for name in names:
+        found[stage[aliases.get(name, name)]].append(name)
+    return found, [name for group in found[:-1] for name in group if MARK not in name], aliases

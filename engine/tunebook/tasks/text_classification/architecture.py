@@ -62,9 +62,9 @@ def outline(module: nn.Module, example: Mapping[str, Tensor]) -> Outline:
     """
     order = _execution_order(module, example)
     base = _base_prefix(module)
-    layers = sorted(_layers(module, base), key=lambda name: _first(name, order))
-    inside = tuple(f"{name}." for name in layers)
-    start = min((_first(name, order) for name in layers), default=0)
+    layers = sorted(_layers(module, base), key=lambda parts: min(_first(name, order) for name in parts))
+    start = min((_first(name, order) for parts in layers for name in parts), default=0)
+    layer_of = {f"{name}.": number for number, parts in enumerate(layers) for name in parts}
     embeddings: list[str] = []
     groups: list[list[str]] = [[] for _ in layers]
     head: list[str] = []
@@ -72,8 +72,9 @@ def outline(module: nn.Module, example: Mapping[str, Tensor]) -> Outline:
         owner = name.rpartition(".")[0]
         where = order.get(owner, len(order))
         part = module.get_submodule(owner)
-        if name.startswith(inside):
-            groups[next(k for k, prefix in enumerate(inside) if name.startswith(prefix))].append(name)
+        number = next((number for prefix, number in layer_of.items() if name.startswith(prefix)), None)
+        if number is not None:
+            groups[number].append(name)
         elif not name.startswith(base):
             head.append(name)
         elif isinstance(part, nn.Embedding) or where < start or not layers:
@@ -95,24 +96,34 @@ def _base_prefix(module: nn.Module) -> str:
     return prefix if any(name.startswith(prefix) for name, _ in module.named_parameters()) else ""
 
 
-def _layers(module: nn.Module, base: str) -> list[str]:
-    """Return the names of the items of the outermost module lists below ``base``; a list in a list is opened."""
-    found: list[str] = []
+def _layers(module: nn.Module, base: str) -> list[list[str]]:
+    """
+    Return the names of the modules of each layer.
+
+    Layers are the items of the outermost module lists below ``base``; a list in a list is opened. Lists of the same
+    length side by side, as XLM has them of attentions, norms and feed-forward parts, hold a part of each layer.
+    """
+    lists: list[tuple[str, list[str]]] = []
 
     def open_list(name: str, items: nn.ModuleList) -> None:
-        for key, item in items.named_children():
-            if isinstance(item, nn.ModuleList):
-                open_list(f"{name}.{key}", item)
-            else:
-                found.append(f"{name}.{key}")
+        inner = {f"{name}.{key}": item for key, item in items.named_children()}
+        if any(isinstance(item, nn.ModuleList) for item in inner.values()):
+            for key, item in inner.items():
+                if isinstance(item, nn.ModuleList):
+                    open_list(key, item)
+        else:
+            lists.append((name, list(inner)))
 
     for name, part in module.named_modules():
-        is_inside = any(name.startswith(f"{outer}.") for outer in found)
-        if isinstance(part, nn.ModuleList) and f"{name}.".startswith(base) and not is_inside and name not in found:
+        is_inside = any(name == outer or name.startswith(f"{outer}.") for outer, _ in lists)
+        if isinstance(part, nn.ModuleList) and f"{name}.".startswith(base) and not is_inside:
             children = list(part.children())
             if children and all(any(True for _ in child.parameters()) for child in children):
                 open_list(name, part)
-    return list(dict.fromkeys(found))
+    beside: dict[tuple[str, int], list[list[str]]] = {}
+    for name, items in lists:
+        beside.setdefault((name.rpartition(".")[0], len(items)), []).append(items)
+    return [list(parts) for several in beside.values() for parts in zip(*several, strict=True)]
 
 
 def _first(name: str, order: Mapping[str, int]) -> int:

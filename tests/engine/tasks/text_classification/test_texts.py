@@ -6,6 +6,7 @@ from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+import pandas as pd
 import pytest
 import torch
 from hypothesis import given
@@ -77,12 +78,23 @@ def test_texts_of_any_kind_become_tokens(tiny: Callable[..., Any]) -> None:
     tokenizer = load_model(tiny(), ("a", "b")).processor
     odd = ["", "a" * 1_000_000, "film " * 300_000, "\u202e\u200b", "\ud800 film", "\0", "\U0001f600"]
     rows = tokenize(tokenizer, [clean(text) for text in odd], 16)
-    assert all(1 <= len(row) <= 16 for row in rows)
-    assert len(rows[2]) == 16
+    assert all(1 <= row.shape[1] <= 16 for row in rows)
+    assert rows[2].shape == (2, 16)
+    # What a text says is not what ends it.
+    assert (tokenize(tokenizer, ["film [SEP] film"], 16)[0][0] == 3).sum() == 1
 
 
 @pytest.mark.parametrize(
-    ("value", "text"), [(None, ""), (float("nan"), ""), (3, "3"), ("x", "x"), ("a\ud800b", "a?b"), (b"x", "b'x'")]
+    ("value", "text"),
+    [
+        (None, ""),
+        (float("nan"), ""),
+        (pd.NA, ""),
+        (3, "3"),
+        ("x", "x"),
+        ("a\ud800b", "a?b"),
+        (b"caf\xc3\xa9", "café"),
+    ],  # fmt: skip
 )
 def test_values_become_text(value: object, text: str) -> None:
     assert clean(value) == text
