@@ -8,8 +8,9 @@ Each contestant runs in a process of its own, one after the other, on the same t
 The tables have a column with the text and one with the label; without them, the reviews of the demo
 are used. CPU time is that of the whole process between the first and the last step of training;
 imports, loading, tokenizing and evaluation are left out of it, memory is the peak of everything.
-The plain loop pads every batch to 128 tokens and uses torch's AdamW; Trainer has its defaults
-(batches of 8, padded to the longest); Tunebook has its own. Learning rate and epochs are the same.
+The plain loop pads every batch to 128 tokens and uses torch's AdamW, with the learning rate that is
+Trainer's default; Trainer has its defaults (batches of 8, padded to the longest); Tunebook has its
+own, but trains the whole model from the start as the others do.
 """
 
 from __future__ import annotations
@@ -51,7 +52,7 @@ def main() -> None:
     parser.add_argument("--text", default="text")
     parser.add_argument("--label", default="label")
     parser.add_argument("--epochs", type=int, default=1)
-    parser.add_argument("--lr", type=float, default=5e-5)
+    parser.add_argument("--lr", type=float, default=5e-5, help="of the plain loop and Trainer")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--threads", type=int, default=1)
     parser.add_argument("--only", choices=CONTESTANTS, action="append", help="leave the others out")
@@ -79,7 +80,7 @@ def main() -> None:
 def _table(found: dict[str, dict[str, Any]], arguments: argparse.Namespace) -> str:
     own = found.get("Tunebook", next(iter(found.values())))
     lines = [
-        f"{own['train']} training texts, {own['dev']} dev texts, {arguments.epochs} epoch(s), lr {arguments.lr:g}, "
+        f"{own['train']} training texts, {own['dev']} dev texts, {arguments.epochs} epoch(s), "
         f"{arguments.threads} thread(s), {own['precision']} for Tunebook; {own['machine']}; {own['versions']}",
         "",
         "| | CPU s an epoch | of Tunebook's | dev accuracy | peak memory, MB |",
@@ -109,7 +110,7 @@ def _recipe(arguments: argparse.Namespace, table: str) -> Any:
 
     return TextClassification(
         data=table, text=arguments.text, label=arguments.label, model=_MODEL, freeze="none", unfreeze=[],
-        layer_decay=1.0, epochs=arguments.epochs, lr=arguments.lr, seed=arguments.seed, schedule="linear", warmup=0.0,
+        epochs=arguments.epochs, seed=arguments.seed,
     )  # fmt: skip
 
 

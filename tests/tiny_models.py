@@ -33,7 +33,15 @@ CONFIGS: dict[str, dict[str, Any]] = {
     "llama": {**_SAME, "num_key_value_heads": 2},
     "qwen2": {**_SAME, "num_key_value_heads": 1},
     "bart": _ENCODER_DECODER,
-    "t5": {"d_model": 32, "d_kv": 16, "d_ff": 37, "num_layers": 2, "num_heads": 2, "eos_token_id": 3},
+    "t5": {
+        "d_model": 32,
+        "d_kv": 16,
+        "d_ff": 37,
+        "num_layers": 2,
+        "num_heads": 2,
+        "eos_token_id": 3,
+        "decoder_start_token_id": 0,
+    },
     "xlm": {"emb_dim": 32, "n_layers": 3, "n_heads": 2, "max_position_embeddings": 64, "n_langs": 1},
 }
 #: Words of the tiny tokenizer.

@@ -15,8 +15,16 @@ if TYPE_CHECKING:
 class Objective(Protocol):
     """A loss, and what turns the logits that it trains into probabilities."""
 
-    def loss(self, logits: Tensor, targets: Tensor, weights: Tensor, smoothing: float) -> tuple[Tensor, Tensor]:
-        """Return the weighted sum of the losses and its normaliser, each a scalar."""
+    def loss(self, logits: Tensor, targets: Tensor, weights: Tensor, smoothing: float) -> Tensor:
+        """Return the weighted sum of the losses, a scalar."""
+        ...
+
+    def normaliser(self, targets: Tensor, weights: Tensor, smoothing: float) -> Tensor:
+        """
+        Return what the sum of the losses is divided by, a scalar.
+
+        It does not depend on the model, and adds up over the parts of a batch, on one device or several.
+        """
         ...
 
     def scores(self, logits: Tensor) -> Tensor:
@@ -27,9 +35,13 @@ class Objective(Protocol):
 class OneOfMany:
     """Every example has exactly one class: softmax and cross-entropy."""
 
-    def loss(self, logits: Tensor, targets: Tensor, weights: Tensor, smoothing: float) -> tuple[Tensor, Tensor]:
-        """Return the sum and the normaliser of :func:`weighted_cross_entropy`."""
+    def loss(self, logits: Tensor, targets: Tensor, weights: Tensor, smoothing: float) -> Tensor:
+        """Return the sum of :func:`weighted_cross_entropy`."""
         return weighted_cross_entropy(logits, targets, weights, smoothing)
+
+    def normaliser(self, targets: Tensor, weights: Tensor, smoothing: float) -> Tensor:
+        """Return the sum of the weights of the targets, as torch's weighted mean does."""
+        return (smoothed(targets, smoothing) * weights).sum()
 
     def scores(self, logits: Tensor) -> Tensor:
         """Turn logits into probabilities that add up to 1 over the classes."""
@@ -39,9 +51,13 @@ class OneOfMany:
 class AnyOfMany:
     """An example has any number of classes: a sigmoid and a binary cross-entropy for each of them."""
 
-    def loss(self, logits: Tensor, targets: Tensor, weights: Tensor, smoothing: float) -> tuple[Tensor, Tensor]:
-        """Return the sum and the normaliser of :func:`weighted_binary_cross_entropy`."""
+    def loss(self, logits: Tensor, targets: Tensor, weights: Tensor, smoothing: float) -> Tensor:
+        """Return the sum of :func:`weighted_binary_cross_entropy`."""
         return weighted_binary_cross_entropy(logits, targets, weights, smoothing)
+
+    def normaliser(self, targets: Tensor, weights: Tensor, smoothing: float) -> Tensor:  # noqa: ARG002
+        """Return the number of examples times classes, whatever their weights."""
+        return weights.new_tensor(float(targets.numel()))
 
     def scores(self, logits: Tensor) -> Tensor:
         """Turn logits into probabilities, each class on its own."""
@@ -53,12 +69,14 @@ def objective(recipe: Recipe) -> Objective:
     return AnyOfMany() if recipe.multi_label else OneOfMany()
 
 
-def weighted_cross_entropy(logits: Tensor, targets: Tensor, weights: Tensor, smoothing: float) -> tuple[Tensor, Tensor]:
-    """
-    Cross-entropy with class weights, as a sum and its normaliser.
+def smoothed(targets: Tensor, smoothing: float) -> Tensor:
+    """Return targets of which a share is spread evenly over all classes."""
+    return targets * (1.0 - smoothing) + smoothing / targets.shape[1] if smoothing else targets
 
-    Their quotient is torch's weighted mean for hard targets; kept apart, they can be added over
-    processes, so that several devices give the loss of the whole batch.
+
+def weighted_cross_entropy(logits: Tensor, targets: Tensor, weights: Tensor, smoothing: float) -> Tensor:
+    """
+    Cross-entropy with class weights, as a sum.
 
     Parameters
     ----------
@@ -73,20 +91,15 @@ def weighted_cross_entropy(logits: Tensor, targets: Tensor, weights: Tensor, smo
 
     Returns
     -------
-    tuple of Tensor
-        Weighted sum of the losses and sum of the weights, both scalars.
+    Tensor
+        Weighted sum of the losses, a scalar.
     """
-    if smoothing:
-        targets = targets * (1.0 - smoothing) + smoothing / targets.shape[1]
-    weighted = targets * weights
-    return -(weighted * logits.log_softmax(dim=1)).sum(), weighted.sum()
+    return -(smoothed(targets, smoothing) * weights * logits.log_softmax(dim=1)).sum()
 
 
-def weighted_binary_cross_entropy(
-    logits: Tensor, targets: Tensor, weights: Tensor, smoothing: float
-) -> tuple[Tensor, Tensor]:
+def weighted_binary_cross_entropy(logits: Tensor, targets: Tensor, weights: Tensor, smoothing: float) -> Tensor:
     """
-    Binary cross-entropy of each class on its own, as a sum and its normaliser.
+    Binary cross-entropy of each class on its own, as a sum.
 
     A class's weight counts for the examples that have it, as ``pos_weight`` of torch's
     ``BCEWithLogitsLoss`` does; examples without it count once.
@@ -104,10 +117,10 @@ def weighted_binary_cross_entropy(
 
     Returns
     -------
-    tuple of Tensor
-        Weighted sum of the losses, and the number of examples times classes, both scalars.
+    Tensor
+        Weighted sum of the losses, a scalar.
     """
     targets = targets * (1.0 - smoothing) + 0.5 * smoothing
     present = targets * weights * functional.softplus(-logits)
     absent = (1.0 - targets) * functional.softplus(logits)
-    return (present + absent).sum(), logits.new_tensor(float(logits.numel()))
+    return (present + absent).sum()

@@ -214,23 +214,26 @@ class Trainer:
 
     def _step(self, rows: np.ndarray, epoch: int, number: int) -> None:
         part = self.devices.part(len(rows))
-        batch = self.reader.training_batch(rows, epoch, number, part)
+        batches = self.reader.training_batches(rows, epoch, number, part)
         # Dropout and stochastic depth draw from torch's generator: seeded by the step, a resumed
         # run needs no generator state, and what else draws from it changes nothing.
         seeds = np.random.SeedSequence([self.recipe.seed, 23, self.progress.step, self.devices.rank])
         torch.manual_seed(int(seeds.generate_state(1, np.uint64)[0]) >> 1)
-        with self.devices.autocast():
-            logits = self.task.logits(self.model.module, self.devices.move(batch.inputs))
-        targets = batch.targets.to(self.devices.device)
-        total, normaliser = self.model.objective.loss(
-            logits.float(), targets, self._weights, self.recipe.label_smoothing
-        )
+        smoothing, objective = self.recipe.label_smoothing, self.model.objective
+        targets = [batch.targets.to(self.devices.device) for batch in batches]
+        normaliser = torch.stack([objective.normaliser(part, self._weights, smoothing) for part in targets]).sum()
         # Class weights of 0 may leave nothing of a batch: it then teaches nothing.
-        loss = total / self.devices.add_up(normaliser.detach()).clamp(min=1e-8)
-        value = float(self.devices.add_up(loss.detach()))
+        normaliser = self.devices.add_up(normaliser).clamp(min=1e-8)
+        losses = []
+        for batch, wanted in zip(batches, targets, strict=True):
+            with self.devices.autocast():
+                logits = self.task.logits(self.model.module, self.devices.move(batch.inputs))
+            loss = objective.loss(logits.float(), wanted, self._weights, smoothing) / normaliser
+            loss.backward()
+            losses.append(loss.detach())
+        value = float(self.devices.add_up(torch.stack(losses).sum()))
         if not math.isfinite(value):
             raise self._diverged(f"the loss became {value}")
-        loss.backward()
         trained = [p for p in self.model.module.parameters() if p.requires_grad]
         self.devices.add_gradients(trained)
         limit = self.recipe.clip_norm or math.inf

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from torch.nn.functional import cross_entropy, one_hot
 
-from tunebook.losses import AnyOfMany, OneOfMany, weighted_binary_cross_entropy, weighted_cross_entropy
+from tunebook.losses import AnyOfMany, Objective, OneOfMany, weighted_cross_entropy
 
 
 def some(soft: bool) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor, torch.Tensor]:  # noqa: FBT001
@@ -19,11 +19,22 @@ def some(soft: bool) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor, torch.Te
     return logits, labels, targets, torch.rand(5, generator=generator) + 0.1
 
 
+def mean_of(
+    logits: torch.Tensor,
+    targets: torch.Tensor,
+    weights: torch.Tensor,
+    smoothing: float,
+    objective: Objective | None = None,
+) -> tuple[torch.Tensor, torch.Tensor]:
+    found = objective or OneOfMany()
+    return found.loss(logits, targets, weights, smoothing), found.normaliser(targets, weights, smoothing)
+
+
 @pytest.mark.parametrize("weighted", [False, True])
 def test_hard_targets_give_torch_s_weighted_mean(weighted: bool) -> None:  # noqa: FBT001
     logits, labels, targets, weights = some(soft=False)
     weights = weights if weighted else torch.ones(5)
-    total, norm = weighted_cross_entropy(logits, targets, weights, 0.0)
+    total, norm = mean_of(logits, targets, weights, 0.0)
     torch.testing.assert_close(total / norm, cross_entropy(logits, labels, weight=weights))
 
 
@@ -31,20 +42,20 @@ def test_hard_targets_give_torch_s_weighted_mean(weighted: bool) -> None:  # noq
 @pytest.mark.parametrize("smoothing", [0.0, 0.1, 0.7])
 def test_the_sum_is_torch_s_for_soft_and_smoothed_targets(soft: bool, smoothing: float) -> None:  # noqa: FBT001
     logits, _, targets, weights = some(soft)
-    total, _ = weighted_cross_entropy(logits, targets, weights, smoothing)
+    total = weighted_cross_entropy(logits, targets, weights, smoothing)
     wanted = cross_entropy(logits, targets, weight=weights, label_smoothing=smoothing, reduction="sum")
     torch.testing.assert_close(total, wanted)
 
 
 def test_smoothing_without_weights_is_torch_s_mean() -> None:
     logits, labels, targets, _ = some(soft=False)
-    total, norm = weighted_cross_entropy(logits, targets, torch.ones(5), 0.3)
+    total, norm = mean_of(logits, targets, torch.ones(5), 0.3)
     torch.testing.assert_close(total / norm, cross_entropy(logits, labels, label_smoothing=0.3))
 
 
 def test_gradients_are_torch_s() -> None:
     logits, labels, targets, weights = some(soft=False)
-    total, norm = weighted_cross_entropy(logits, targets, weights, 0.0)
+    total, norm = mean_of(logits, targets, weights, 0.0)
     (ours,) = torch.autograd.grad(total / norm, logits)
     (theirs,) = torch.autograd.grad(cross_entropy(logits, labels, weight=weights), logits)
     torch.testing.assert_close(ours, theirs)
@@ -52,15 +63,15 @@ def test_gradients_are_torch_s() -> None:
 
 def test_parts_add_up_to_the_whole() -> None:
     logits, _, targets, weights = some(soft=True)
-    whole = weighted_cross_entropy(logits, targets, weights, 0.1)
-    parts = [weighted_cross_entropy(logits[s], targets[s], weights, 0.1) for s in (slice(6), slice(6, None))]
+    whole = mean_of(logits, targets, weights, 0.1)
+    parts = [mean_of(logits[s], targets[s], weights, 0.1) for s in (slice(6), slice(6, None))]
     torch.testing.assert_close(parts[0][0] + parts[1][0], whole[0])
     torch.testing.assert_close(parts[0][1] + parts[1][1], whole[1])
 
 
 def test_extreme_logits_stay_finite() -> None:
     logits = torch.tensor([[1e4, -1e4]])
-    assert torch.isfinite(weighted_cross_entropy(logits, torch.tensor([[0.0, 1.0]]), torch.ones(2), 0.1)[0])
+    assert torch.isfinite(weighted_cross_entropy(logits, torch.tensor([[0.0, 1.0]]), torch.ones(2), 0.1))
 
 
 @given(st.integers(1, 6), st.integers(1, 5), st.integers(0, 1000), st.sampled_from([0.0, 0.2]))
@@ -69,7 +80,7 @@ def test_the_binary_loss_is_torch_s(n: int, classes: int, seed: int, smoothing: 
     logits = torch.randn(n, classes, generator=generator, dtype=torch.float64)
     targets = torch.randint(0, 2, (n, classes), generator=generator).double()
     weights = torch.rand(classes, generator=generator, dtype=torch.float64) * 3
-    total, count = weighted_binary_cross_entropy(logits, targets, weights, smoothing)
+    total, count = mean_of(logits, targets, weights, smoothing, AnyOfMany())
     smooth = targets * (1 - smoothing) + smoothing / 2
     expected = torch.nn.functional.binary_cross_entropy_with_logits(logits, smooth, pos_weight=weights)
     torch.testing.assert_close(total / count, expected)

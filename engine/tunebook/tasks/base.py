@@ -83,8 +83,12 @@ class Reader(Protocol):
         """Return the rows of each step of an epoch, in order."""
         ...
 
-    def training_batch(self, rows: np.ndarray, epoch: int, step: int, part: slice) -> Batch:
-        """Return the examples ``rows[part]`` of a step, augmented as the whole step's random numbers say."""
+    def training_batches(self, rows: np.ndarray, epoch: int, step: int, part: slice) -> list[Batch]:
+        """
+        Return the examples ``rows[part]`` of a step, augmented as the whole step's random numbers say.
+
+        They may be in several parts that are run one after the other, which takes less memory.
+        """
         ...
 
     def evaluation_batches(self, rows: np.ndarray) -> list[np.ndarray]:

@@ -153,8 +153,11 @@ class PictureReader:
         size = self._recipe.batch_size
         return [order[k : k + size] for k in range(0, len(order), size)]
 
-    def training_batch(self, rows: np.ndarray, epoch: int, step: int, part: slice) -> Batch:
-        """Return the examples ``rows[part]`` of a step, augmented as the whole step's random numbers say."""
+    def training_batches(self, rows: np.ndarray, epoch: int, step: int, part: slice) -> list[Batch]:
+        """Return the examples ``rows[part]`` of a step as one batch: BatchNorm has to see them together."""
+        return [self._training_batch(rows, epoch, step, part)]
+
+    def _training_batch(self, rows: np.ndarray, epoch: int, step: int, part: slice) -> Batch:
         rng = np.random.default_rng([self._recipe.seed, 17, epoch, step])
         strength = STRENGTHS.get(self._recipe.augment)
         draws = _Draws.make(rng, len(rows), strength) if strength else None

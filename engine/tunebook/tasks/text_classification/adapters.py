@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from importlib.util import find_spec
 from typing import TYPE_CHECKING, Any
 
@@ -78,20 +79,46 @@ def merge_lora(module: nn.Module) -> None:
         del module.peft_config
 
 
-def save_lora(module: nn.Module, folder: Path, base: str) -> None:
-    """Write the adapter as peft does: ``adapter_model.safetensors`` and ``adapter_config.json``."""
+def save_lora(module: nn.Module, folder: Path, base: str, head: Sequence[str]) -> None:
+    """
+    Write the adapter as peft does: ``adapter_model.safetensors`` and ``adapter_config.json``.
+
+    Parameters
+    ----------
+    module
+        A model with LoRA.
+    folder
+        Where to; made here.
+    base
+        Name of the model that the adapter stands beside.
+    head
+        Names of the head's parameters, which are trained and saved whole.
+    """
     from peft import get_peft_model_state_dict  # noqa: PLC0415
     from safetensors.torch import save_file  # noqa: PLC0415
 
     folder.mkdir()
     configs: Any = module.peft_config
-    config = configs[_NAME]
+    config = copy.deepcopy(configs[_NAME])
     config.base_model_name_or_path = base
-    state = get_peft_model_state_dict(module, adapter_name=_NAME, save_embedding_layers=False)
-    prefix = "base_model.model."
-    save_file({f"{prefix}{k}": v.contiguous() for k, v in state.items()}, folder / "adapter_model.safetensors")
+    config.modules_to_save = _outermost(module, head)
     config.inference_mode = True
+    state = get_peft_model_state_dict(module, adapter_name=_NAME, save_embedding_layers=False)
+    state |= {name: module.get_parameter(name).detach() for name in head}
+    whole = {f"base_model.model.{name}": value.contiguous() for name, value in state.items()}
+    save_file(whole, folder / "adapter_model.safetensors")
     config.save_pretrained(folder)
+
+
+def _outermost(module: nn.Module, parameters: Sequence[str]) -> list[str]:
+    """Return the names of the outermost modules that have none but the given parameters."""
+    given = set(parameters)
+    found: list[str] = []
+    for name, part in module.named_modules():
+        own = {f"{name}.{inner}" for inner, _ in part.named_parameters()}
+        if name and own and own <= given and not any(name.startswith(f"{outer}.") for outer in found):
+            found.append(name)
+    return found
 
 
 def with_lora(module: nn.Module, groups: Sequence[Sequence[str]]) -> tuple[list[list[str]], list[str], dict[str, str]]:

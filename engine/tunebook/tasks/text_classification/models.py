@@ -203,8 +203,9 @@ def _tokenizer(source: str, config: Any) -> Any:  # noqa: ANN401
     from transformers import AutoTokenizer  # noqa: PLC0415
 
     tokenizer = AutoTokenizer.from_pretrained(source, trust_remote_code=False)
-    # What a text says is not what ends it: "</s>" in a review is four characters.
-    tokenizer.split_special_tokens = True
+    # Encoder-decoders count the ends in a text, so "</s>" in a review must be four characters. Others take it for an
+    # end of a part, as their own pipeline does.
+    tokenizer.split_special_tokens = bool(config.is_encoder_decoder)
     known = config.pad_token_id
     own = tokenizer.convert_ids_to_tokens(known) if isinstance(known, int) and 0 <= known < len(tokenizer) else None
     if own is not None:

@@ -108,7 +108,7 @@ class TextClassificationTask:
             "`transformers.pipeline('text-classification', model='model', truncation=True)`"
         ]
         if recipe.adapter != "none":
-            adapters.save_lora(module, folder / "adapter", recipe.model)
+            adapters.save_lora(module, folder / "adapter", recipe.model, model.stages.items[-1].parameters)
             said.append("`adapter/`: LoRA's matrices and the head alone, as peft opens them on the untuned model")
             # The module in memory keeps its adapter: what is merged is a copy.
             module = copy.deepcopy(module)

@@ -24,7 +24,10 @@ if TYPE_CHECKING:
 #: Batches are cut from this many at a time, sorted by length: more pad less, and order less at random.
 _BUCKET = 50
 #: Tokens in a group of texts that are evaluated together, padding included.
-_EVALUATED_TOKENS = 8_192
+_EVALUATED_TOKENS = 4_096
+#: Tokens of a training batch that a CPU runs at once. What is kept for the gradient is in proportion to them: with
+#: MiniLM 0.2 MB a token. Fewer would make the matrices so small that they are slower.
+_TRAINED_TOKENS = 768
 _MOST_EVALUATED = 256
 #: Texts that are made into tokens in one call.
 _TOKENIZED = 1_000
@@ -158,12 +161,19 @@ class TextReader:
         rest = [batch for batch in batches if len(batch) < size]
         return [*(full[k] for k in rng.permutation(len(full))), *rest]
 
-    def training_batch(self, rows: np.ndarray, epoch: int, step: int, part: slice) -> Batch:  # noqa: ARG002
-        """Return the examples ``rows[part]`` of a step."""
-        return Batch(self.inputs(rows[part]), self._targets[torch.from_numpy(rows[part])])
+    def training_batches(self, rows: np.ndarray, epoch: int, step: int, part: slice) -> list[Batch]:  # noqa: ARG002
+        """Return the examples ``rows[part]`` of a step, on a CPU in parts of few tokens."""
+        own = rows[part]
+        on_cpu = next(self._model.module.parameters()).device.type == "cpu"
+        groups = self._groups(own, _TRAINED_TOKENS) if on_cpu else [own]
+        return [Batch(self.inputs(group), self._targets[torch.from_numpy(group)]) for group in groups]
 
     def evaluation_batches(self, rows: np.ndarray) -> list[np.ndarray]:
         """Return rows in groups that are cheap to run together."""
+        return self._groups(rows, _EVALUATED_TOKENS)
+
+    def _groups(self, rows: np.ndarray, most: int) -> list[np.ndarray]:
+        """Put rows of about the same length together, at most so many tokens with what is padded, and one at least."""
         order = rows[np.argsort(self._lengths[rows], kind="stable")]
         groups: list[np.ndarray] = []
         start = 0
@@ -172,7 +182,7 @@ class TextReader:
             while (
                 end < len(order)
                 and end - start < _MOST_EVALUATED
-                and (end + 1 - start) * self._lengths[order[end]] <= _EVALUATED_TOKENS
+                and (end + 1 - start) * self._lengths[order[end]] <= most
             ):
                 end += 1
             groups.append(order[start:end])

@@ -26,7 +26,8 @@ def _dataset() -> Any:
 
 def test_pictures_become_files_and_labels_names(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("TUNEBOOK_CACHE", str(tmp_path))
-    table = to_table("someone/pets", _dataset(), ImageClassification(data="someone/pets"))
+    recipe = ImageClassification(data="someone/pets", sensitive=["place"])
+    table = to_table("someone/pets", _dataset(), recipe)
     assert table["label"].tolist() == ["cat", "dog"] * 3
     assert table["split"].unique().tolist() == ["train"]
     assert table["place"].isna().sum() == 1

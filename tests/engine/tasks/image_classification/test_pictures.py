@@ -88,13 +88,13 @@ def test_inputs_are_normalised_and_channels_last(folder: Path) -> None:
 )
 def test_a_batch_depends_on_epoch_and_step_alone(folder: Path, changes: dict[str, Any]) -> None:
     rows = np.array([3, 1, 7, 20, 12])
-    whole = _reader(folder, **changes).training_batch(rows, 2, 5, slice(0, 5))
+    whole = _reader(folder, **changes).training_batches(rows, 2, 5, slice(0, 5))[0]
     again = _reader(folder, **changes)
-    parts = [again.training_batch(rows, 2, 5, part) for part in (slice(0, 2), slice(2, 5))]
+    parts = [again.training_batches(rows, 2, 5, part)[0] for part in (slice(0, 2), slice(2, 5))]
     assert torch.equal(torch.cat([p.inputs["x"] for p in parts]), whole.inputs["x"])
     assert torch.equal(torch.cat([p.targets for p in parts]), whole.targets)
     assert whole.targets.sum(dim=1) == pytest.approx(1.0, abs=1e-5)
-    other = again.training_batch(rows, 2, 6, slice(0, 5)).inputs["x"]
+    other = again.training_batches(rows, 2, 6, slice(0, 5))[0].inputs["x"]
     assert torch.equal(other, whole.inputs["x"]) == (changes.get("augment") == "none")
 
 

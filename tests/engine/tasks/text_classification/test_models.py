@@ -54,8 +54,8 @@ def test_stages_are_embeddings_each_layer_and_head(kind: str, tiny: Callable[...
     assert any("emb" in p or "wte" in p for p in embeddings.parameters)
     assert all(stage.size > 1000 for stage in layers)
     assert any(tuple(model.module.get_parameter(p).shape) == (3, 32) for p in head.parameters)
-    tables = [n for n, part in model.module.named_modules() if isinstance(part, torch.nn.Embedding)]
-    assert all(any(p.startswith(name) for p in embeddings.parameters) for name in tables)
+    tables = {f"{n}.weight" for n, part in model.module.named_modules() if isinstance(part, torch.nn.Embedding)}
+    assert tables & dict(model.module.named_parameters()).keys() <= set(embeddings.parameters)
 
 
 @pytest.mark.parametrize("kind", KINDS)
@@ -279,7 +279,7 @@ def test_a_text_s_neighbours_change_nothing_and_the_pipeline_says_the_same(
     for name, parameter in model.module.named_parameters():
         if name in model.stages.items[-1].parameters and parameter.ndim > 1:
             torch.nn.init.normal_(parameter)
-    texts = ["the film was very good and not dull", "bad [SEP] plot", "it"]
+    texts = ["the film was very good and not dull", "bad [MASK] plot", "it"]
     rows = tokenize(model.processor, texts, 32)
     with evaluating(model.module):
         together = _tokens(model, pad_tokens(rows, model))
