@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 #: Batches are cut from this many at a time, sorted by length: more pad less, and order less at random.
 _BUCKET = 50
 #: Tokens in a group of texts that are evaluated together, padding included.
-_EVALUATED_TOKENS = 4_096
+_EVALUATED_TOKENS = 2_048
 #: Tokens of a training batch that a CPU runs at once. What is kept for the gradient is in proportion to them: with
 #: MiniLM 0.2 MB a token. Fewer would make the matrices so small that they are slower.
 _TRAINED_TOKENS = 768
