@@ -42,6 +42,7 @@ CONFIGS: dict[str, dict[str, Any]] = {
         "eos_token_id": 3,
         "decoder_start_token_id": 0,
     },
+    "canine": _SAME,
     "xlm": {"emb_dim": 32, "n_layers": 3, "n_heads": 2, "max_position_embeddings": 64, "n_langs": 1},
 }
 #: Words of the tiny tokenizer.

@@ -122,8 +122,7 @@ def _probe(
     if len(train) > _MOST_EXAMPLES:
         rng = np.random.default_rng([len(train), 31])
         # One of each class stays in, however rare it is.
-        classes = truth[train] if truth.ndim > 1 else np.eye(len(examples.classes), dtype=np.int64)[truth[train]]
-        first = train[classes.argmax(axis=0)]
+        first = train[examples.target_shares()[train].argmax(axis=0)]
         train = np.union1d(first, rng.choice(train, _MOST_EXAMPLES, replace=False))
     features = {
         split: extract_features(task, model, reader, part, devices).astype(np.float64)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from operator import attrgetter
 from typing import TYPE_CHECKING
 
 from tunebook.errors import RecipeError
@@ -27,7 +26,7 @@ class DropoutSite:
     module_name
         Dotted name of the module; empty for the model itself.
     attribute
-        Its attribute that holds the rate; dotted where it is one of its configuration.
+        Its attribute that holds the rate.
     kind
         What the recipe calls it: ``"head"``, ``"inner"``, ``"depth"``, ...
     factor
@@ -66,15 +65,12 @@ class DropoutSites:
         """Kinds that this model has, in order of first appearance."""
         return tuple(dict.fromkeys(site.kind for site in self.sites))
 
-    def rate(self, site: DropoutSite) -> float:
-        """Return the rate in force at one site."""
-        return float(attrgetter(site.attribute)(self.module.get_submodule(site.module_name)))
-
     def rates(self) -> dict[str, float]:
         """Return the greatest rate in force for each kind."""
         found: dict[str, float] = {}
         for site in self.sites:
-            found[site.kind] = max(found.get(site.kind, 0.0), self.rate(site))
+            rate = float(getattr(self.module.get_submodule(site.module_name), site.attribute))
+            found[site.kind] = max(found.get(site.kind, 0.0), rate)
         return found
 
     def apply(self, rates: Mapping[str, float | None]) -> None:
@@ -99,9 +95,7 @@ class DropoutSites:
                 raise RecipeError(msg)
         for site in self.sites:
             if site.kind in wanted:
-                *path, name = f"{site.module_name}.{site.attribute}".lstrip(".").split(".")
-                owner = attrgetter(".".join(path))(self.module) if path else self.module
-                setattr(owner, name, wanted[site.kind] * site.factor)
+                setattr(self.module.get_submodule(site.module_name), site.attribute, wanted[site.kind] * site.factor)
 
 
 def find_sites(module: nn.Module, kind_of: Callable[[str, nn.Module, str], str | None]) -> list[DropoutSite]:

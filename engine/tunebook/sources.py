@@ -372,7 +372,7 @@ def from_splits(
     name: str,
     data: Any,  # noqa: ANN401
     recipe: Recipe,
-    content: Callable[[Any, str], dict[str, Any]],
+    content: Callable[[Any], dict[str, Any]],
 ) -> pd.DataFrame:
     """
     Make a raw table of a Hugging Face dataset.
@@ -386,7 +386,7 @@ def from_splits(
     recipe
         Names the label and sensitive columns.
     content
-        Called with a split's dataset and name; gives the column with the contents.
+        Called with a split's dataset; gives the column with the contents.
 
     Returns
     -------
@@ -407,7 +407,7 @@ def from_splits(
             continue
         wanted = [c for c in dict.fromkeys([recipe.label, *(recipe.sensitive or ())]) if c in part.features]
         table = pd.DataFrame({c: class_names(part.features[c], part[c]) for c in wanted})
-        table = table.assign(**content(part, str(split)), id=[f"{split}-{k}" for k in range(len(table))], split=split)
+        table = table.assign(**content(part), id=[f"{split}-{k}" for k in range(len(table))], split=split)
         if recipe.label in table and not recipe.multi_label:
             known = table[recipe.label].notna()
             if not known.all():

@@ -36,7 +36,7 @@ def to_table(name: str, data: Any, recipe: ImageClassification) -> pd.DataFrame:
     Returns
     -------
     pandas.DataFrame
-        ``id``, the column ``recipe.path`` with file names, ``split``, and all other columns.
+        As from :func:`tunebook.sources.from_splits`, with file names in the column ``recipe.path``.
 
     Raises
     ------
@@ -48,7 +48,7 @@ def to_table(name: str, data: Any, recipe: ImageClassification) -> pd.DataFrame:
     cache = Path(os.environ.get(CACHE_VARIABLE) or user_cache_dir("tunebook")) / "hub"
     folder = cache / hashlib.sha256(name.encode()).hexdigest()[:16]
 
-    def content(part: Any, _split: str) -> dict[str, Any]:  # noqa: ANN401
+    def content(part: Any) -> dict[str, Any]:  # noqa: ANN401
         images = [c for c, kind in part.features.items() if isinstance(kind, Image)]
         column = recipe.path if recipe.path in part.features else (images[0] if images else "")
         if not column or column not in images:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from torch import nn
 
+from tunebook.checkpoints import save_tensors
 from tunebook.errors import ModelError
 
 if TYPE_CHECKING:
@@ -67,7 +68,7 @@ def adapter_places(module: nn.Module) -> list[str]:
 
 
 def merge_lora(module: nn.Module) -> None:
-    """Add LoRA's matrices to the weights that they stand beside, and take them away; nothing where there are none."""
+    """Add LoRA's matrices to the weights that they stand beside, and take them away."""
     from peft.tuners.lora import LoraLayer  # noqa: PLC0415
 
     for name, part in [(n, p) for n, p in module.named_modules() if isinstance(p, LoraLayer)]:
@@ -95,7 +96,6 @@ def save_lora(module: nn.Module, folder: Path, base: str, head: Sequence[str]) -
         Names of the head's parameters, which are trained and saved whole.
     """
     from peft import get_peft_model_state_dict  # noqa: PLC0415
-    from safetensors.torch import save_file  # noqa: PLC0415
 
     folder.mkdir()
     configs: Any = module.peft_config
@@ -105,8 +105,8 @@ def save_lora(module: nn.Module, folder: Path, base: str, head: Sequence[str]) -
     config.inference_mode = True
     state = get_peft_model_state_dict(module, adapter_name=_NAME, save_embedding_layers=False)
     state |= {name: module.get_parameter(name).detach() for name in head}
-    whole = {f"base_model.model.{name}": value.contiguous() for name, value in state.items()}
-    save_file(whole, folder / "adapter_model.safetensors")
+    whole = {f"base_model.model.{name}": value for name, value in state.items()}
+    save_tensors(whole, folder / "adapter_model.safetensors")
     config.save_pretrained(folder)
 
 

@@ -67,9 +67,7 @@ def load_model(recipe: TextClassification, classes: Sequence[str]) -> Model:
     torch.manual_seed(recipe.seed)
     source, origin = locate(recipe.model)
     with _opening(recipe.model):
-        config = _config(source, recipe, classes)
-        known = config.tunebook_known
-        del config.tunebook_known
+        config, known = _config(source, recipe, classes)
         tokenizer = _tokenizer(source, config)
         with marked_rates(config) as marks:
             module, absent = _create(source, config, recipe)
@@ -91,7 +89,7 @@ def load_model(recipe: TextClassification, classes: Sequence[str]) -> Model:
     if "classifier" not in kinds:
         sites.append(_add_dropout(module, found.entrance, "classifier"))
     if "hidden" not in kinds:
-        looked_up = _embeddings(module)
+        looked_up = _embeddings(module, recipe)
         name = next(name for name, part in module.named_modules() if part is looked_up)
         sites.append(_add_dropout(module, name, "hidden"))
     before = fingerprint(module)
@@ -184,8 +182,8 @@ def _reason(error: Exception) -> str:
     )
 
 
-def _config(source: str, recipe: TextClassification, classes: Sequence[str]) -> Any:  # noqa: ANN401
-    """Read the configuration and set it to the classes; ``tunebook_known`` keeps those that it knew."""
+def _config(source: str, recipe: TextClassification, classes: Sequence[str]) -> tuple[Any, list[str]]:
+    """Read the configuration and set it to the classes; return it with the classes that it knew."""
     from transformers import AutoConfig  # noqa: PLC0415
 
     config = AutoConfig.from_pretrained(source, trust_remote_code=False)
@@ -194,8 +192,7 @@ def _config(source: str, recipe: TextClassification, classes: Sequence[str]) -> 
     config.id2label = dict(enumerate(classes))
     config.label2id = {name: k for k, name in enumerate(classes)}
     config.problem_type = "multi_label_classification" if recipe.multi_label else "single_label_classification"
-    config.tunebook_known = known
-    return config
+    return config, known
 
 
 def _tokenizer(source: str, config: Any) -> Any:  # noqa: ANN401
@@ -270,9 +267,10 @@ def _example(
     recipe: TextClassification,
 ) -> dict[str, torch.Tensor]:
     """Return a text of the greatest length as the model takes it, once it is sure that the tokenizer fits."""
-    rows = _embeddings(module).num_embeddings
-    largest = max(tokenizer.get_vocab().values())
-    if len(tokenizer.get_vocab()) <= len(tokenizer.all_special_tokens):
+    rows = _embeddings(module, recipe).num_embeddings
+    vocabulary = tokenizer.get_vocab()
+    largest = max(vocabulary.values())
+    if len(vocabulary) <= len(tokenizer.all_special_tokens):
         raise ModelError(f"model {shown(recipe.model)}: it comes without a tokenizer; save the tokenizer beside it")
     if largest >= rows:
         msg = (
@@ -304,8 +302,14 @@ def _padding_side(module: nn.Module, tokenizer: Any, names: Sequence[str], recip
     return "right" if moved["right"] <= max(_STILL, moved["left"]) else "left"
 
 
-def _embeddings(module: Any) -> nn.Embedding:  # noqa: ANN401 - a model of transformers
-    found: nn.Embedding = module.get_input_embeddings()
+def _embeddings(module: Any, recipe: TextClassification) -> nn.Embedding:  # noqa: ANN401 - a model of transformers
+    try:
+        found = module.get_input_embeddings()
+    except NotImplementedError:
+        found = None
+    if not isinstance(found, nn.Embedding):
+        # Models of characters or bytes hash them into several tables.
+        raise ModelError(f"model {shown(recipe.model)} has no one table of tokens; choose a model that has")
     return found
 
 

@@ -144,7 +144,7 @@ class _Logits(nn.Module):
 
 
 def _to_table(name: str, data: Any, recipe: TextClassification) -> pd.DataFrame:  # noqa: ANN401
-    def content(part: Any, _split: str) -> dict[str, Any]:  # noqa: ANN401
+    def content(part: Any) -> dict[str, Any]:  # noqa: ANN401
         if recipe.text not in part.features:
             hint, have = did_you_mean(recipe.text, part.features), ", ".join(part.features)
             raise DataError(f"data {shown(name)}: no column {shown(recipe.text)}{hint}; it has {have}; set text")

@@ -28,7 +28,8 @@ _EVALUATED_TOKENS = 2_048
 #: Tokens of a training batch that a CPU runs at once. What is kept for the gradient is in proportion to them: with
 #: MiniLM 0.2 MB a token. Fewer would make the matrices so small that they are slower.
 _TRAINED_TOKENS = 768
-_MOST_EVALUATED = 256
+#: Texts in one group, however short.
+_MOST_TOGETHER = 256
 #: Texts that are made into tokens in one call.
 _TOKENIZED = 1_000
 #: Characters a token may have before the rest of a text is left out unread. Few words are longer.
@@ -181,7 +182,7 @@ class TextReader:
             end = start + 1
             while (
                 end < len(order)
-                and end - start < _MOST_EVALUATED
+                and end - start < _MOST_TOGETHER
                 and (end + 1 - start) * self._lengths[order[end]] <= most
             ):
                 end += 1
@@ -190,5 +191,5 @@ class TextReader:
         return groups
 
     def inputs(self, rows: np.ndarray) -> dict[str, Tensor]:
-        """Return the tokens of some texts, padded on the right to the longest: each of shape (n, length), int64."""
+        """Return what the model takes of some texts, see :func:`pad_tokens`."""
         return pad_tokens([self._tokens[row] for row in rows], self._model)

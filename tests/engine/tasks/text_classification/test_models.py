@@ -26,8 +26,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
 CLASSES = ("bad", "good", "other")
-#: XLM has lists of parts side by side and T5 an encoder and a decoder: they have tests of their own.
-KINDS = tuple(kind for kind in CONFIGS if kind not in ("xlm", "t5"))
+#: XLM has lists of parts side by side, T5 ties weights and CANINE reads characters: they have tests of their own.
+KINDS = tuple(kind for kind in CONFIGS if kind not in ("xlm", "t5", "canine"))
 #: Near relatives of others are tried in the long tests only.
 _RELATIVES = ("deberta", "electra", "mpnet", "qwen2")
 TRIED = [pytest.param(kind, marks=pytest.mark.long) if kind in _RELATIVES else kind for kind in KINDS]
@@ -198,6 +198,11 @@ def test_a_tokenizer_that_does_not_match_is_refused(tiny: Callable[..., Any], tm
     tiny_tokenizer([f"w{k}" for k in range(50)]).save_pretrained(tmp_path)
     with pytest.raises(ModelError, match=r"tokenizer does not match: it gives tokens up to 53 and the model knows 23"):
         load_model(tiny(model=str(tmp_path)), CLASSES)
+
+
+def test_a_model_without_a_table_of_tokens_is_refused(tiny: Callable[..., Any]) -> None:
+    with pytest.raises(ModelError, match="no one table of tokens"):
+        load_model(tiny("canine"), CLASSES)
 
 
 def test_more_than_the_model_reads_is_refused(tiny: Callable[..., Any]) -> None:
