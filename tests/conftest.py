@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import socket
 from typing import TYPE_CHECKING, Any, Protocol
 
@@ -21,6 +22,9 @@ if TYPE_CHECKING:
     from tunebook.recipe import Recipe
 
     MakeRecipe = Callable[..., Recipe]
+
+# ONNX Runtime tells a server of its use and writes to the home folder unless it finds this when it is loaded.
+os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")
 
 # A laptop that is busy is not a bug; the same examples every time make a red test mean something.
 settings.register_profile("tunebook", deadline=None, derandomize=True, max_examples=50)

@@ -9,12 +9,14 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pandas as pd
 
+from tunebook.feeds import DirectFeed
 from tunebook.metrics import measure, negative_log_likelihood
 from tunebook.predicting import extract_features, predict_scores
 
 if TYPE_CHECKING:
     from tunebook.devices import Devices
     from tunebook.examples import Examples
+    from tunebook.features import Features
     from tunebook.tasks.base import Model, Reader, Task
 
 #: Strengths of the probe's penalty that are tried on the validation set.
@@ -74,7 +76,9 @@ def metrics_table(metrics: dict[str, dict[str, Any]]) -> pd.DataFrame:
     return pd.DataFrame.from_dict(rows, orient="index")
 
 
-def measure_baselines(task: Task, model: Model, reader: Reader, examples: Examples, devices: Devices) -> Baseline:
+def measure_baselines(
+    task: Task, model: Model, reader: Reader, examples: Examples, devices: Devices, features: Features | None = None
+) -> Baseline:
     """
     Measure the class frequencies, a linear probe on the untuned model's features, and its head if it was loaded.
 
@@ -84,6 +88,8 @@ def measure_baselines(task: Task, model: Model, reader: Reader, examples: Exampl
     ----------
     task, model, reader, examples, devices
         What is measured on what, and where. The model is not changed.
+    features
+        Where the probe finds what the model sees, if it is cached.
     """
     truth = examples.targets()
     rows = {split: examples.rows(split) for split in SPLITS}
@@ -95,9 +101,9 @@ def measure_baselines(task: Task, model: Model, reader: Reader, examples: Exampl
     model.module.to(devices.device)
     if model.head_is_trained:
         scores["model as it starts"] = {
-            split: predict_scores(task, model, reader, rows[split], devices) for split in SPLITS
+            split: predict_scores(DirectFeed(task, model, reader), model, rows[split], devices) for split in SPLITS
         }
-    scores["linear probe"] = _probe(task, model, reader, examples, devices, rows)
+    scores["linear probe"] = _probe(task, model, reader, examples, devices, rows, features)
     metrics = {
         name: {split: measure(scores[name][split], truth[rows[split]], examples.classes) for split in SPLITS}
         for name in scores
@@ -109,7 +115,13 @@ def measure_baselines(task: Task, model: Model, reader: Reader, examples: Exampl
 
 
 def _probe(
-    task: Task, model: Model, reader: Reader, examples: Examples, devices: Devices, rows: dict[str, np.ndarray]
+    task: Task,
+    model: Model,
+    reader: Reader,
+    examples: Examples,
+    devices: Devices,
+    rows: dict[str, np.ndarray],
+    features: Features | None,
 ) -> dict[str, np.ndarray]:
     from sklearn.exceptions import ConvergenceWarning  # noqa: PLC0415
     from sklearn.linear_model import LogisticRegression  # noqa: PLC0415
@@ -124,19 +136,21 @@ def _probe(
         # One of each class stays in, however rare it is.
         first = train[examples.target_shares()[train].argmax(axis=0)]
         train = np.union1d(first, rng.choice(train, _MOST_EXAMPLES, replace=False))
-    features = {
-        split: extract_features(task, model, reader, part, devices).astype(np.float64)
-        for split, part in {"train": train, **rows}.items()
-    }
+    parts = {"train": train, **rows}
+    every = np.concatenate(list(parts.values()))
+    known = features.pooled(every, devices) if features is not None else None
+    found = known if known is not None else extract_features(task, model, reader, every, devices)
+    ends = np.cumsum([len(part) for part in parts.values()])[:-1]
+    seen = dict(zip(parts, np.split(found.astype(np.float64), ends), strict=True))
     best: tuple[float, dict[str, np.ndarray]] = (-np.inf, {})
     for penalty in _PENALTIES:
         regression = LogisticRegression(C=penalty, max_iter=1_000)
         probe = make_pipeline(StandardScaler(), OneVsRestClassifier(regression) if truth.ndim > 1 else regression)
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", ConvergenceWarning)
-            probe.fit(features["train"], truth[train])
-        found = {split: probe.predict_proba(features[split]).astype(np.float32) for split in SPLITS}
-        score = -negative_log_likelihood(found["validation"], truth[rows["validation"]])
+            probe.fit(seen["train"], truth[train])
+        guesses = {split: probe.predict_proba(seen[split]).astype(np.float32) for split in SPLITS}
+        score = -negative_log_likelihood(guesses["validation"], truth[rows["validation"]])
         if score > best[0]:
-            best = (score, found)
+            best = (score, guesses)
     return best[1]

@@ -4,17 +4,21 @@ from __future__ import annotations
 
 import os
 import sys
-import time
 from pathlib import Path  # noqa: TC003  # typer reads the annotations when it runs
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 from typer.core import TyperCommand
 
+from tunebook.cli_cache import cache_app
+from tunebook.cli_sweep import sweep_command
+from tunebook.cli_tables import print_columns, print_table
 from tunebook.errors import NotebookError, RecipeError, StorageError, TunebookError, shown
+from tunebook.progress import safe
+from tunebook.quantities import age, amount
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Sequence
+    from collections.abc import Iterator, Sequence
 
     from tunebook.batch import BatchResult
     from tunebook.runs import Run, State
@@ -29,6 +33,8 @@ app = typer.Typer(
     rich_markup_mode=None,
     pretty_exceptions_enable=False,
 )
+
+app.add_typer(cache_app, name="cache")
 
 RunsDir = Annotated[str, typer.Option("--runs-dir", metavar="DIR", help="Folder that holds the run directories.")]
 
@@ -70,7 +76,7 @@ def templates_command() -> None:
     if not found:
         typer.echo("no templates; put notebooks into the folder tunebook/templates of a Jupyter data path")
     rows = [(t.name, f"cannot be used: {t.problem}" if t.problem else t.summary or t.title or t.task) for t in found]
-    _print_columns(rows)
+    print_columns(rows)
 
 
 @app.command("new")
@@ -81,7 +87,7 @@ def new_command(
     """Copy a template to a new notebook."""
     from tunebook.templates import copy_template  # noqa: PLC0415
 
-    typer.echo(_safe(copy_template(template, file)))
+    typer.echo(safe(copy_template(template, file)))
 
 
 @app.command("run", cls=_Pairs)
@@ -119,6 +125,9 @@ def run_command(  # a command's parameters are its options
     _print_end(result.notebook, result.run.path, result.state)
 
 
+app.command("sweep", cls=_Pairs)(sweep_command)
+
+
 @app.command("runs")
 def runs_command(runs_dir: RunsDir = "runs") -> None:
     """List the runs, the newest first."""
@@ -126,9 +135,9 @@ def runs_command(runs_dir: RunsDir = "runs") -> None:
 
     runs = list_runs(runs_dir)
     if not runs:
-        typer.echo(f"no runs in {_safe(runs_dir)}; start one with `tunebook run`")
+        typer.echo(f"no runs in {safe(runs_dir)}; start one with `tunebook run`")
         return
-    _print_table(("name", "state", "epoch", "baseline", "tuned", "age"), [_row(run) for run in runs])
+    print_table(("name", "state", "epoch", "baseline", "tuned", "age"), [_row(run) for run in runs])
 
 
 @app.command("show")
@@ -142,8 +151,8 @@ def show_command(
 
     run = Run.open(name, runs_dir)
     state = read_state(run)
-    typer.echo(_safe(run.path))
-    _print_columns([("state", describe(state)), ("task", state.task or "none"), ("age", _age(state))])
+    typer.echo(safe(run.path))
+    print_columns([("state", describe(state)), ("task", state.task or "none"), ("age", _age(state))])
     for title, lines in (
         ("changed parameters", list(_changed(run, state.task))),
         ("metrics", list(_metrics(run))),
@@ -151,7 +160,7 @@ def show_command(
     ):
         if lines:
             typer.echo(f"\n{title}")
-            _print_columns([(f"  {key}", value) for key, value in lines])
+            print_columns([(f"  {key}", value) for key, value in lines])
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
@@ -191,7 +200,7 @@ def _call(arguments: Sequence[str] | None) -> int:
 
 
 def _complain(*lines: str) -> None:
-    first, *rest = (_safe(line) for line in lines)
+    first, *rest = (safe(line) for line in lines)
     typer.echo("\n".join([f"error: {first}", *rest]), err=True)
 
 
@@ -237,11 +246,15 @@ def _resume(name: str, out: Path | None, runs_dir: str) -> BatchResult:
 
 def _print_end(notebook: Path | None, run: Path, state: State | None) -> None:
     if notebook is not None:
-        typer.echo(f"notebook  {_safe(notebook)}")
-    typer.echo(f"run       {_safe(run)}")
+        typer.echo(f"notebook  {safe(notebook)}")
+    typer.echo(f"run       {safe(run)}")
     if state is not None and state.metric is not None:
         before = f"baseline {state.baseline:.3f} -> " if state.baseline is not None else ""
         typer.echo(f"test accuracy  {before}tuned {state.metric:.3f}")
+    if state is not None and (run / "cache.json").is_file():
+        summary = _read(run / "cache.json")["summary"]
+        if summary:
+            typer.echo(safe(summary))
 
 
 def _read_yaml(path: Path) -> dict[Any, Any]:
@@ -283,11 +296,7 @@ def _score(value: float | None) -> str:
 
 def _age(state: State) -> str:
     """Say how long ago a run was last heard of."""
-    seconds = time.time() - max(state.heartbeat, state.finished)
-    for size, unit in ((86_400, "d"), (3_600, "h"), (60, "min")):
-        if seconds >= size:
-            return f"{seconds // size:.0f} {unit}"
-    return f"{max(0.0, seconds):.0f} s"
+    return age(max(state.heartbeat, state.finished))
 
 
 def _changed(run: Run, task: str) -> Iterator[tuple[str, str]]:
@@ -331,52 +340,15 @@ def _files(run: Run) -> Iterator[tuple[str, str]]:
 
 def _size(path: Path) -> str:
     try:
-        size = float(path.stat().st_size)
+        return amount(path.stat().st_size)
     except OSError:  # a link to nowhere, or a file that has gone since
         return ""
-    for unit in ("B", "kB", "MB"):
-        if size < 1000:  # noqa: PLR2004
-            return f"{size:.0f} {unit}" if unit == "B" or size >= 10 else f"{size:.1f} {unit}"  # noqa: PLR2004
-        size /= 1000
-    return f"{size:.1f} GB"
 
 
 def _read(path: Path) -> Any:  # noqa: ANN401
     from tunebook.storage import read_json  # noqa: PLC0415
 
     return read_json(path)
-
-
-def _print_table(titles: tuple[str, ...], rows: list[tuple[str, ...]]) -> None:
-    if not sys.stdout.isatty():
-        _print_columns([titles, *rows])
-        return
-    from rich.console import Console  # noqa: PLC0415
-    from rich.table import Table  # noqa: PLC0415
-    from rich.text import Text  # noqa: PLC0415
-
-    table = Table(box=None, pad_edge=False, header_style="bold")
-    for title in titles:
-        table.add_column(title, overflow="fold")
-    for row in rows:  # as Text: a name is shown, never read as markup
-        table.add_row(*(Text(_safe(cell)) for cell in row))
-    Console().print(table)
-
-
-def _print_columns(rows: Iterable[tuple[str, ...]]) -> None:
-    """Print rows of text in columns; the last one is as wide as it likes."""
-    # A leading indent is ours, so it stays; whatever else is odd in a cell came from data.
-    lines = [[cell[: len(cell) - len(cell.lstrip(" "))] + _safe(cell) for cell in row] for row in rows]
-    widths = [max(map(len, column)) for column in zip(*lines, strict=True)]
-    for line in lines:
-        text = "  ".join(cell.ljust(width) for cell, width in zip(line, widths, strict=True))
-        typer.echo(text.rstrip())
-
-
-def _safe(text: object) -> str:
-    from tunebook.progress import safe  # noqa: PLC0415
-
-    return safe(text)
 
 
 if __name__ == "__main__":

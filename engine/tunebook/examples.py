@@ -17,6 +17,8 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 SPLITS = ("train", "validation", "test")
+#: Training examples on which the model is also evaluated as it is on the validation set, at most.
+_FIT_SAMPLE = 400
 
 
 @dataclass(frozen=True)
@@ -172,6 +174,13 @@ def make_splits(frame: pd.DataFrame, validation: float, test: float, seed: int) 
             split.loc[order[taken : taken + size]] = name
             taken += size
     return split
+
+
+def examples_to_fit(rows: np.ndarray, seed: int) -> np.ndarray:
+    """Draw the training rows on which over-fitting is measured: at most 400, always the same."""
+    if len(rows) <= _FIT_SAMPLE:
+        return rows
+    return np.sort(np.random.default_rng([seed, 29]).choice(rows, _FIT_SAMPLE, replace=False))
 
 
 def hash_file(path: Path) -> str:

@@ -6,34 +6,23 @@ import os
 import platform
 import sys
 from importlib import metadata
-from pathlib import Path
 from types import ModuleType
 
-_CGROUP = Path("/sys/fs/cgroup")
+from tunebook import cgroup
 
 
 def cores() -> int:
     """Return how many cores this process may use: the cgroup's quota, the affinity mask, or all; at least 1."""
     allowed = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-    try:
-        quota, period = (_CGROUP / "cpu.max").read_text().split()
-        if quota != "max":
-            allowed = min(allowed, max(1, round(int(quota) / int(period))))
-    except (OSError, ValueError):
-        pass
-    return max(1, allowed)
+    quota = cgroup.cores()
+    return max(1, allowed if quota is None else min(allowed, round(quota)))
 
 
 def memory_limit() -> int:
     """Return the bytes of memory that this process may use: the cgroup's limit, or what the machine has."""
     total = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
-    try:
-        limit = (_CGROUP / "memory.max").read_text().strip()
-        if limit != "max":
-            total = min(total, int(limit))
-    except (OSError, ValueError):
-        pass
-    return total
+    limit = cgroup.memory_limit()
+    return total if limit is None else min(total, limit)
 
 
 def memory_available() -> int:
@@ -41,12 +30,8 @@ def memory_available() -> int:
     import psutil  # noqa: PLC0415
 
     free = int(psutil.virtual_memory().available)
-    try:
-        used = int((_CGROUP / "memory.current").read_text())
-        free = min(free, max(0, memory_limit() - used))
-    except (OSError, ValueError):
-        pass
-    return free
+    within = cgroup.memory_free()
+    return free if within is None else min(free, within)
 
 
 def calm_threads() -> None:
@@ -65,7 +50,7 @@ def versions() -> dict[str, str]:
     found = {"python": platform.python_version(), "platform": platform.platform(terse=True)}
     for name in (
         "tunebook", "torch", "torchvision", "timm", "transformers", "accelerate", "numpy", "pandas", "scikit-learn",
-        "pillow", "fairlearn",
+        "pillow", "fairlearn", "openvino", "onnxruntime",
     ):  # fmt: skip
         try:
             found[name] = metadata.version(name)

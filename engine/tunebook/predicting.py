@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from torch import Tensor, nn
 
     from tunebook.devices import Devices
+    from tunebook.feeds import Feed
     from tunebook.tasks.base import Model, Reader, Task
 
 
@@ -29,9 +30,16 @@ def evaluating(module: nn.Module) -> Iterator[None]:
             part.training = training
 
 
-def predict_scores(task: Task, model: Model, reader: Reader, rows: np.ndarray, devices: Devices) -> np.ndarray:
+def predict_scores(feed: Feed, model: Model, rows: np.ndarray, devices: Devices) -> np.ndarray:
     """
     Return the model's probabilities for some rows.
+
+    Parameters
+    ----------
+    feed
+        Gives the inputs and runs the model on them, from the start or from what is cached.
+    model, rows, devices
+        What is run on what, and where.
 
     Returns
     -------
@@ -40,9 +48,9 @@ def predict_scores(task: Task, model: Model, reader: Reader, rows: np.ndarray, d
     """
 
     def compute(inputs: dict[str, Tensor]) -> Tensor:
-        return model.objective.scores(task.logits(model.module, inputs).float())
+        return model.objective.scores(feed.logits(inputs).float())
 
-    return _run(compute, model.module, reader, rows, devices)
+    return _run(compute, model.module, feed, rows, devices)
 
 
 def extract_features(task: Task, model: Model, reader: Reader, rows: np.ndarray, devices: Devices) -> np.ndarray:
@@ -64,17 +72,17 @@ def extract_features(task: Task, model: Model, reader: Reader, rows: np.ndarray,
 def _run(
     compute: Callable[[dict[str, Tensor]], Tensor],
     module: nn.Module,
-    reader: Reader,
+    source: Feed | Reader,
     rows: np.ndarray,
     devices: Devices,
 ) -> np.ndarray:
     found: list[tuple[np.ndarray, np.ndarray]] = []
     with evaluating(module), torch.inference_mode():
-        for number, group in enumerate(reader.evaluation_batches(rows)):
+        for number, group in enumerate(source.evaluation_batches(rows)):
             if number % devices.count != devices.rank:
                 continue
             with devices.autocast():
-                output = compute(devices.move(reader.inputs(group)))
+                output = compute(devices.move(source.inputs(group)))
             found.append((group, output.cpu().numpy()))
     parts = devices.gather(found)
     values = np.concatenate([values for _, values in parts])

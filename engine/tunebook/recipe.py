@@ -127,6 +127,21 @@ class Recipe(BaseModel):
     precision: Literal["auto", "fp32", "bf16"] = field(
         "auto", "auto uses bf16 where it helps this model on this machine", "Run", advanced=True
     )
+    cache: Literal["auto", "off"] = field(
+        "auto", "auto computes what a frozen trunk gives once and keeps it on disk; off does so in every epoch", "Run"
+    )
+    extractor: Literal["auto", "torch", "onnxruntime", "openvino"] = field(
+        "auto",
+        "what computes a frozen trunk for the cache; auto takes the fastest that agrees with torch",
+        "Run",
+        advanced=True,
+    )
+    feature_precision: Literal["auto", "exact"] = field(
+        "auto",
+        "exact keeps cached features in fp32 as torch gives them; auto may fold, and use bf16 and fp16",
+        "Run",
+        advanced=True,
+    )
     log_every: int = field(1, "steps between two points of the step curves", "Run", advanced=True, ge=1)
     checkpoint_seconds: float = field(
         60.0, "longest time between two checkpoints within an epoch; 0 is every step", "Run", advanced=True, ge=0.0

@@ -202,6 +202,7 @@ class Report:
             "model": "the tuned model, for the model library, and ONNX",
             "predictions.parquet": "every validation and test prediction, before and after tuning",
             "metrics.json": "all metrics",
+            "cache.json": "what of the frozen trunk was computed and what was found",
             "recipe.json": "parameters, versions and fingerprints",
             "report": "figures",
             "checkpoints": "the best epoch",

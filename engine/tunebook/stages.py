@@ -99,6 +99,11 @@ class Stages:
         owner = {p: i for i, stage in enumerate(self.items) for p in stage.parameters}
         return max((owner[p] for p in parameters), default=len(self.items) - 1)
 
+    @property
+    def frozen(self) -> frozenset[str]:
+        """Names of the parameters that are frozen now."""
+        return self._frozen
+
     def frozen_by(self, freeze: Freeze) -> frozenset[str]:
         """
         Return the names of the parameters that a freeze holds still.
@@ -172,7 +177,11 @@ class Stages:
         """Put trainable modules into training mode and frozen ones into evaluation mode."""
         self.module.train()
         for name, part in self.module.named_modules():
-            part.training = any(p not in self._frozen for p in self._anchors[name])
+            part.training = self.trains(name, self._frozen)
+
+    def trains(self, module_name: str, frozen: frozenset[str]) -> bool:
+        """Whether a module is in training mode when parameters of some names are frozen."""
+        return any(parameter not in frozen for parameter in self._anchors[module_name])
 
     def is_frozen(self, index: int) -> bool:
         """Whether all of a stage is frozen."""
@@ -191,7 +200,10 @@ class Stages:
 
     def describe(self, freeze: Freeze) -> str:
         """Say in words what trains under a freeze."""
-        frozen = self.frozen_by(freeze)
+        return self.describe_names(self.frozen_by(freeze))
+
+    def describe_names(self, frozen: frozenset[str]) -> str:
+        """Say in words what trains when parameters of some names are frozen."""
         training = [s.name for s in self.items if any(p not in frozen for p in s.parameters)]
         if len(training) == sum(any(p not in self._fixed for p in s.parameters) for s in self.items):
             return "all adapters" if self._fixed else "whole model"

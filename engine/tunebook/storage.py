@@ -15,6 +15,16 @@ from tunebook.errors import StorageError
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+#: Environment variable that names the folder for what can be made again.
+CACHE_VARIABLE = "TUNEBOOK_CACHE"
+
+
+def cache_folder() -> Path:
+    """Return the folder for what can be made again: ``$TUNEBOOK_CACHE``, or the user's cache folder."""
+    from platformdirs import user_cache_dir  # noqa: PLC0415
+
+    return Path(os.environ.get(CACHE_VARIABLE) or user_cache_dir("tunebook")).expanduser().absolute()
+
 
 def storage_error(path: Path | str, error: OSError) -> StorageError:
     """Turn an error of the system into one line that names the path and the fix."""

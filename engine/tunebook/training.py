@@ -13,6 +13,8 @@ import torch
 from tunebook.balance import class_weights, example_weights
 from tunebook.checkpoints import Checkpoint
 from tunebook.errors import TrainingError, TunebookError
+from tunebook.examples import examples_to_fit
+from tunebook.features import Features
 from tunebook.metrics import measure
 from tunebook.predicting import predict_scores
 from tunebook.schedules import lr_factor
@@ -27,11 +29,9 @@ if TYPE_CHECKING:
     from tunebook.devices import Devices
     from tunebook.events import EventLog
     from tunebook.examples import Examples
+    from tunebook.feeds import Feed
     from tunebook.recipe import Freeze, Recipe
     from tunebook.tasks.base import Model, Reader, Task
-
-#: Training examples on which the model is also evaluated as it is on the validation set, at most.
-_FIT_SAMPLE = 400
 
 
 class TrainingStopped(TunebookError):  # noqa: N818 - it is not a failure
@@ -92,6 +92,8 @@ class Trainer:
         What is trained on what, and where.
     log, checkpoints
         Where the curves and the weights go; ``None`` keeps nothing, as in all processes but the main one.
+    features
+        What is cached of the frozen trunk; made here when not given.
 
     Raises
     ------
@@ -110,9 +112,11 @@ class Trainer:
         *,
         log: EventLog | None = None,
         checkpoints: Checkpoints | None = None,
+        features: Features | None = None,
     ) -> None:
         self.task, self.recipe, self.examples, self.model = task, recipe, examples, model
         self.reader, self.devices, self.log, self.checkpoints = reader, devices, log, checkpoints
+        self.features = features or Features(task, recipe, examples, model, reader)
         self._truth = examples.targets()
         self._rows = examples.rows("train")
         counts = examples.class_counts("train")
@@ -124,6 +128,7 @@ class Trainer:
         for _, freeze in recipe.unfreeze:  # a mistake in a later stage shows before the first one is trained
             model.stages.frozen_by(freeze)
         model.module.to(devices.device)
+        self._feed: Feed | None = None
         self.optimizer = self._new_optimizer()
         self.progress = Progress(lr=recipe.lr, threads=torch.get_num_threads())
         self.steps_per_epoch = len(self._batches(0))
@@ -140,6 +145,7 @@ class Trainer:
         """Change what is frozen from the next step on, until the recipe's next stage."""
         self.model.stages.apply(freeze)
         self.progress.freeze = freeze
+        self._feed = None
 
     def set_dropout(self, rates: Mapping[str, float | None]) -> None:
         """Change the dropout rates of some kinds from the next step on."""
@@ -150,6 +156,13 @@ class Trainer:
         """Change the peak learning rate from the next step on; the schedule goes on."""
         self.recipe.changed(lr=lr)
         self.progress.lr = lr
+
+    @property
+    def feed(self) -> Feed:
+        """What the model is fed with under the freeze in force."""
+        if self._feed is None:
+            self._feed = self.features.feed(self.model.stages.frozen, self.devices, self.progress.epoch)
+        return self._feed
 
     # Training.
 
@@ -214,7 +227,9 @@ class Trainer:
 
     def _step(self, rows: np.ndarray, epoch: int, number: int) -> None:
         part = self.devices.part(len(rows))
-        batches = self.reader.training_batches(rows, epoch, number, part)
+        # Views take turns wherever a trunk is frozen, cached or not: the cache changes nothing but the time.
+        view = self.reader.training_view(epoch, repeats=self.model.stages.frozen_prefix() > 0)
+        batches = self.feed.training_batches(rows, (epoch, number), part, view)
         # Dropout and stochastic depth draw from torch's generator: seeded by the step, a resumed
         # run needs no generator state, and what else draws from it changes nothing.
         seeds = np.random.SeedSequence([self.recipe.seed, 23, self.progress.step, self.devices.rank])
@@ -227,7 +242,7 @@ class Trainer:
         losses = []
         for batch, wanted in zip(batches, targets, strict=True):
             with self.devices.autocast():
-                logits = self.task.logits(self.model.module, self.devices.move(batch.inputs))
+                logits = self.feed.logits(self.devices.move(batch.inputs))
             loss = objective.loss(logits.float(), wanted, self._weights, smoothing) / normaliser
             loss.backward()
             losses.append(loss.detach())
@@ -296,7 +311,7 @@ class Trainer:
             self.log.scalars(_curves(row), progress.step)
 
     def _evaluate(self, rows: np.ndarray) -> dict[str, Any]:
-        scores = predict_scores(self.task, self.model, self.reader, rows, self.devices)
+        scores = predict_scores(self.feed, self.model, rows, self.devices)
         return measure(scores, self._truth[rows], self.examples.classes)
 
     # The optimizer.
@@ -377,7 +392,7 @@ class Trainer:
                 for entry, value in entries.items()
             }  # fmt: skip
         self.model.dropout.apply(self.progress.dropout)
-        self.model.stages.apply(self.progress.freeze)
+        self.set_freeze(self.progress.freeze)
 
     def _optimizer_state(self) -> dict[str, Tensor]:
         names = {parameter: name for name, parameter in self.model.module.named_parameters()}
@@ -386,13 +401,6 @@ class Trainer:
             for parameter, entries in self.optimizer.state.items()
             for entry, value in entries.items()
         }
-
-
-def examples_to_fit(rows: np.ndarray, seed: int) -> np.ndarray:
-    """Draw the training rows on which over-fitting is measured: at most 400, always the same."""
-    if len(rows) <= _FIT_SAMPLE:
-        return rows
-    return np.sort(np.random.default_rng([seed, 29]).choice(rows, _FIT_SAMPLE, replace=False))
 
 
 def _curves(row: Mapping[str, Any]) -> dict[str, float]:

@@ -24,6 +24,8 @@ from tunebook.devices import Devices
 from tunebook.errors import RecipeError, StorageError, TunebookError, shown
 from tunebook.events import EventLog
 from tunebook.fairness import PREFIX
+from tunebook.features import Features
+from tunebook.feeds import DirectFeed
 from tunebook.labels import confidence, decide, decode
 from tunebook.metrics import measure
 from tunebook.predicting import predict_scores
@@ -162,6 +164,8 @@ class Session:
         Measured before; ``None`` leaves it out of the report.
     dropped
         Examples that the checks dropped, by kind of finding, for the model card.
+    features
+        What is cached of the frozen trunk; made here when not given.
     """
 
     def __init__(
@@ -173,7 +177,9 @@ class Session:
         reader: Reader,
         baseline: Baseline | None,
         dropped: Mapping[str, int],
+        features: Features | None = None,
     ) -> None:
+        self.features = features or Features(task, recipe, examples, model, reader)
         self.task, self.recipe, self.examples, self.model, self.reader = task, recipe, examples, model, reader
         self.baseline, self.dropped = baseline, dict(dropped)
         self.devices = Devices(recipe, model.module)
@@ -234,8 +240,9 @@ class Session:
             f"{' *' if row['epoch'] == best else '  '}  {row['trains']}"
             for row in progress.history[-30:]
         ]
+        said = [*(f"cache: {line}" for line in self.features.words), *filter(None, [self.features.summary()])]
         names = f"{'epoch':>5}  {'train loss':>10}  {'valid loss':>10}  {'accuracy':>10}  {'macro-F1':>10}    trains"
-        return "\n".join(["  ".join(head), *([names, *rows] if rows else [])])
+        return "\n".join(["  ".join(head), *([names, *rows] if rows else []), *said])
 
     def _say(self, *, durable: bool = True, **changes: Any) -> None:  # noqa: ANN401
         if "phase" in changes:
@@ -261,13 +268,16 @@ class Session:
                 log = opened.enter_context(closing(EventLog(run.path, purge if recipe.resume else None)))
             trainer = Trainer(
                 self.task, recipe, self.examples, self.model, self.reader, self.devices,
-                log=log, checkpoints=checkpoints if self.devices.is_main else None,
+                log=log, checkpoints=checkpoints if self.devices.is_main else None, features=self.features,
             )  # fmt: skip
             if found:
                 trainer.restore(found[0])
             self.trainer = trainer
             self._say(phase="tuning", steps=trainer.steps, step=trainer.progress.step, epoch=trainer.progress.epoch)
-            trainer.fit(stop, self._on_step)
+            try:
+                trainer.fit(stop, self._on_step)
+            finally:
+                self.features.close()
             if log is not None:
                 best = trainer.progress.history[int(trainer.progress.best["epoch"]) - 1]["validation"]
                 found_best = {f"best/{name}": best[name] for name in ("accuracy", "macro_f1", "loss")}
@@ -314,10 +324,11 @@ class Session:
         module = self.model.module
         module.load_state_dict(weights)
         truth = self.examples.targets()
+        # The whole model, as it is exported: what is reported is what a user gets.
+        direct = DirectFeed(self.task, self.model, self.reader)
         with device_module.threads(trainer.progress.threads):
             scores = {
-                split: predict_scores(self.task, self.model, self.reader, self.examples.rows(split), self.devices)
-                for split in SPLITS
+                split: predict_scores(direct, self.model, self.examples.rows(split), self.devices) for split in SPLITS
             }
         if not self.devices.is_main:
             return
@@ -326,6 +337,8 @@ class Session:
         }
         metrics = self._metrics(trainer, tuned)
         write_json(run.path / "metrics.json", metrics)
+        # Not among the metrics: a run that was resumed has the same metrics, but computed less.
+        write_json(run.path / "cache.json", self.features.record())
         with replacing(run.path / "predictions.parquet") as temporary:
             self._predictions(scores).to_parquet(temporary, index=False)
         self._say(phase="exporting")
@@ -362,6 +375,11 @@ class Session:
             "stages": list(_stages(history, self.recipe.monitor)),
             "tuned": {"epoch": best, **tuned},
             "history": history,
+            "cache": {
+                "summary": self.features.summary(),
+                "words": self.features.words,
+                **asdict(self.features.savings),
+            },
             "verdicts": [asdict(v) for v in judge(history, best, counts, base, self.recipe.regularisers)],
         }
 

@@ -9,6 +9,7 @@ import numpy as np
 from tunebook import tasks
 from tunebook.baseline import Baseline, measure_baselines
 from tunebook.devices import Devices
+from tunebook.features import Features
 from tunebook.machine import plain_bars
 from tunebook.tuning import Session, Tuning
 
@@ -17,13 +18,14 @@ if TYPE_CHECKING:
     from tunebook.figures import Page, Picture
     from tunebook.findings import Findings
     from tunebook.recipe import Recipe
-    from tunebook.tasks.base import Model, Reader
+    from tunebook.tasks.base import Model
 
 # Libraries ask tqdm for the bar that suits, and in a kernel that one imports ipywidgets.
 plain_bars()
 
-#: The reader made last, with what it was made for: the baseline and the tuning of a notebook share decoded examples.
-_last_reader: tuple[Any, ...] = ()
+#: The features made last, with what they were made for: the baseline and the tuning of a notebook share them, and
+#: with them the reader and what it has decoded.
+_last_features: tuple[Any, ...] = ()
 
 
 def load_examples(recipe: Recipe) -> Examples:
@@ -99,7 +101,8 @@ def measure_baseline(recipe: Recipe, examples: Examples, model: Model) -> Baseli
     """Measure what is reached without tuning, see :func:`tunebook.baseline.measure_baselines`."""
     devices = Devices(recipe, model.module)
     task = tasks.get_task(recipe.task)
-    return measure_baselines(task, model, _reader(recipe, examples, model), examples, devices)
+    features = _features(recipe, examples, model)
+    return measure_baselines(task, model, features.reader, examples, devices, features)
 
 
 def tune(
@@ -137,14 +140,17 @@ def tune(
     """
     task = tasks.get_task(recipe.task)
     dropped = findings.dropped() if findings is not None else {}
-    session = Session(task, recipe, examples, model, _reader(recipe, examples, model), baseline, dropped)
+    features = _features(recipe, examples, model)
+    session = Session(task, recipe, examples, model, features.reader, baseline, dropped, features)
     return Tuning(session.work, session.describe)
 
 
-def _reader(recipe: Recipe, examples: Examples, model: Model) -> Reader:
-    global _last_reader  # noqa: PLW0603
+def _features(recipe: Recipe, examples: Examples, model: Model) -> Features:
+    global _last_features  # noqa: PLW0603
     key = (recipe, examples, model)
-    if not _last_reader or any(a is not b for a, b in zip(key, _last_reader, strict=False)):
-        _last_reader = (*key, tasks.get_task(recipe.task).reader(examples, recipe, model))
-    reader: Reader = _last_reader[3]
-    return reader
+    if not _last_features or any(a is not b for a, b in zip(key, _last_features, strict=False)):
+        task = tasks.get_task(recipe.task)
+        features = Features(task, recipe, examples, model, task.reader(examples, recipe, model))
+        _last_features = (*key, features)
+    found: Features = _last_features[3]
+    return found

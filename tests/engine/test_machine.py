@@ -3,52 +3,34 @@
 from __future__ import annotations
 
 import os
-from typing import TYPE_CHECKING
 
 import pytest
 
-from tunebook import machine
-
-if TYPE_CHECKING:
-    from pathlib import Path
+from tunebook import cgroup, machine
 
 
 @pytest.fixture
-def cgroup(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    monkeypatch.setattr(machine, "_CGROUP", tmp_path)
+def eight_cores(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(os, "sched_getaffinity", lambda _: set(range(8)), raising=False)
-    return tmp_path
 
 
-@pytest.mark.parametrize(
-    ("text", "count"),
-    [
-        ("max 100000", 8),
-        ("200000 100000", 2),
-        ("150000 100000", 2),
-        ("50000 100000", 1),
-        ("9900000 100000", 8),
-        ("nonsense", 8),
-        ("", 8),
-        (None, 8),
-    ],
-)
-def test_cores_follow_the_quota(cgroup: Path, text: str | None, count: int) -> None:
-    if text is not None:
-        (cgroup / "cpu.max").write_text(text)
+@pytest.mark.usefixtures("eight_cores")
+@pytest.mark.parametrize(("quota", "count"), [(None, 8), (2.0, 2), (1.5, 2), (0.5, 1), (0.1, 1), (99.0, 8)])
+def test_cores_follow_the_quota(monkeypatch: pytest.MonkeyPatch, quota: float | None, count: int) -> None:
+    monkeypatch.setattr(cgroup, "cores", lambda: quota)
     assert machine.cores() == count
 
 
-def test_memory_follows_the_limit(cgroup: Path) -> None:
+def test_memory_follows_the_limit(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(cgroup, "memory_limit", lambda: None)
     whole = machine.memory_limit()
-    (cgroup / "memory.max").write_text("max\n")
-    assert machine.memory_limit() == whole > 0
-    (cgroup / "memory.max").write_text("1000000\n")
+    assert whole > 2**28
+    monkeypatch.setattr(cgroup, "memory_limit", lambda: 1_000_000)
     assert machine.memory_limit() == 1_000_000
-    (cgroup / "memory.current").write_text("900000\n")
+    monkeypatch.setattr(cgroup, "memory_limit", lambda: 2**60)
+    assert machine.memory_limit() == whole
+    monkeypatch.setattr(cgroup, "memory_free", lambda: 100_000)
     assert machine.memory_available() == 100_000
-    (cgroup / "memory.current").write_text("1100000\n")
-    assert machine.memory_available() == 0
 
 
 def test_threads_are_calm_unless_the_user_says_otherwise(monkeypatch: pytest.MonkeyPatch) -> None:

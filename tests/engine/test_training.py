@@ -34,7 +34,7 @@ def _trainer(pictures: Path, checkpoints: Checkpoints | None = None, **changes: 
     recipe = small_run.recipe(pictures, pictures, **changes)
     examples = tunebook.load_examples(recipe)
     model = tunebook.load_model(recipe, examples)
-    reader = workflow._reader(recipe, examples, model)
+    reader = workflow._features(recipe, examples, model).reader
     devices = Devices(recipe, model.module)
     return Trainer(get_task(recipe.task), recipe, examples, model, reader, devices, checkpoints=checkpoints)
 

@@ -129,7 +129,10 @@ def test_the_main_job_of_the_readme_beats_its_baseline(task: str, tmp_path: Path
     files, pictures, gain = EXPECTED[task]
     done = _execute(["tunebook.cli", "run", task], tmp_path)
     assert done.returncode == 0, done.stderr[-2000:]
-    lines = dict(line.split(maxsplit=1) for line in done.stdout.splitlines()[-3:] if not line.startswith("test"))
+    lines = dict(
+        line.split(maxsplit=1) for line in done.stdout.splitlines()[-4:] if line.startswith(("notebook", "run"))
+    )
+    assert "cache: the trunk ran" in done.stdout
     _check_readable(tmp_path / lines["notebook"], pictures)
     run = tmp_path / lines["run"]
     state = json.loads((run / "state.json").read_text())

@@ -77,26 +77,82 @@ class Batch(NamedTuple):
 
 
 class Reader(Protocol):
-    """Makes batches of one set of examples. A batch depends on nothing but the recipe and the numbers given."""
+    """
+    Makes batches of one set of examples. A batch depends on nothing but the recipe and the numbers given.
+
+    A view is a number: the same view of an example is the same every time, whatever epoch or step asks for it.
+    """
 
     def epoch_batches(self, rows: np.ndarray, weights: np.ndarray | None, epoch: int) -> list[np.ndarray]:
         """Return the rows of each step of an epoch, in order."""
         ...
 
-    def training_batches(self, rows: np.ndarray, epoch: int, step: int, part: slice) -> list[Batch]:
+    def training_view(self, epoch: int, *, repeats: bool) -> int | None:
         """
-        Return the examples ``rows[part]`` of a step, augmented as the whole step's random numbers say.
+        Return which view of its examples an epoch trains on; ``None`` for what they are evaluated as.
+
+        Parameters
+        ----------
+        epoch
+            From 0.
+        repeats
+            Whether views take turns as the recipe says, so that they can be cached, or are new in each epoch.
+        """
+        ...
+
+    def mixes(self) -> bool:
+        """Whether a training batch blends its examples, so that none of them stands alone."""
+        ...
+
+    def training_batches(self, rows: np.ndarray, place: tuple[int, int], part: slice, view: int | None) -> list[Batch]:
+        """
+        Return the examples ``rows[part]`` of a step in a view.
 
         They may be in several parts that are run one after the other, which takes less memory.
+
+        Parameters
+        ----------
+        rows
+            All examples of the step.
+        place
+            Epoch and number of the step in it, from which what is random in the whole batch comes.
+        part
+            Which of them this process has.
+        view
+            As from :meth:`training_view`.
         """
+        ...
+
+    def training_groups(self, rows: np.ndarray) -> list[np.ndarray]:
+        """Return the parts in which examples of a step are run one after the other."""
         ...
 
     def evaluation_batches(self, rows: np.ndarray) -> list[np.ndarray]:
         """Return rows in groups that are cheap to run together."""
         ...
 
-    def inputs(self, rows: np.ndarray) -> dict[str, Tensor]:
-        """Return the inputs of some rows as they are evaluated: nothing random."""
+    def inputs(self, rows: np.ndarray, view: int | None = None) -> dict[str, Tensor]:
+        """Return the inputs of some rows in a view; as they are evaluated, nothing random, where it is ``None``."""
+        ...
+
+    def outline(self, rows: np.ndarray) -> dict[str, Tensor]:
+        """Return inputs of the same shape, cheap to make, which hold what a model's rest reads beside its trunk."""
+        ...
+
+    def lengths(self, rows: np.ndarray) -> np.ndarray | None:
+        """Return the number of positions of each example, shape (n,); ``None`` where all have one shape."""
+        ...
+
+    def targets(self, rows: np.ndarray) -> Tensor:
+        """Return how much of each class each example is, shape (n, classes), float32."""
+        ...
+
+    def keys(self, rows: np.ndarray) -> list[bytes]:
+        """Return 16 bytes for each example that tell its content, as read, from any other's."""
+        ...
+
+    def transform(self, view: int | None) -> dict[str, Any]:
+        """Return all that decides, beside its content, what an example's inputs are in a view, as JSON."""
         ...
 
 

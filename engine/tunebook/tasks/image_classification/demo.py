@@ -6,7 +6,6 @@ import contextlib
 import hashlib
 import importlib.util
 import json
-import os
 import secrets
 import shutil
 from dataclasses import asdict, dataclass
@@ -17,10 +16,11 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pandas as pd
 from PIL import Image, ImageDraw, ImageFilter, ImageOps
-from platformdirs import user_cache_dir
 
+from tunebook import storage
 from tunebook.errors import DataError, shown
 from tunebook.examples import SPLITS, Examples, hash_file
+from tunebook.storage import cache_folder
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 
 #: Raise it with every change below that changes a pixel: it names the cache folder and seeds the pictures.
 VERSION = 1
-CACHE_VARIABLE = "TUNEBOOK_CACHE"
+CACHE_VARIABLE = storage.CACHE_VARIABLE
 SENSITIVE = ("skin_tone", "gender")
 MANIFEST = "manifest.csv"
 
@@ -199,11 +199,6 @@ def load_demo(recipe: Recipe) -> Examples:  # noqa: ARG001 - the demo and its sp
         The package with the art is not installed, or the cache folder cannot be written.
     """
     return make_demo(Plan(), cache_folder())
-
-
-def cache_folder() -> Path:
-    """Return the folder for what can be made again: ``$TUNEBOOK_CACHE``, or the user's cache folder."""
-    return Path(os.environ.get(CACHE_VARIABLE) or user_cache_dir("tunebook")).expanduser().absolute()
 
 
 def make_demo(plan: Plan, cache: Path) -> Examples:

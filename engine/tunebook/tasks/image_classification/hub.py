@@ -3,18 +3,15 @@
 from __future__ import annotations
 
 import hashlib
-import os
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
-
-from platformdirs import user_cache_dir
 
 from tunebook.errors import DataError, did_you_mean, shown
 from tunebook.sources import from_splits
-from tunebook.storage import replacing
-from tunebook.tasks.image_classification.demo import CACHE_VARIABLE
+from tunebook.storage import cache_folder, replacing
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     import pandas as pd
 
     from tunebook.tasks.image_classification.recipe import ImageClassification
@@ -45,8 +42,7 @@ def to_table(name: str, data: Any, recipe: ImageClassification) -> pd.DataFrame:
     """
     from datasets import Image  # noqa: PLC0415
 
-    cache = Path(os.environ.get(CACHE_VARIABLE) or user_cache_dir("tunebook")) / "hub"
-    folder = cache / hashlib.sha256(name.encode()).hexdigest()[:16]
+    folder = cache_folder() / "hub" / hashlib.sha256(name.encode()).hexdigest()[:16]
 
     def content(part: Any) -> dict[str, Any]:  # noqa: ANN401
         images = [c for c, kind in part.features.items() if isinstance(kind, Image)]

@@ -4,15 +4,18 @@ from __future__ import annotations
 
 import warnings
 from concurrent.futures import ThreadPoolExecutor
-from typing import TYPE_CHECKING, NamedTuple
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
+import PIL
 import torch
 from PIL import Image, ImageOps
 from torch.nn import functional
 
 from tunebook.balance import draw_order
 from tunebook.errors import DataError, shown
+from tunebook.examples import hash_file
 from tunebook.machine import cores, memory_available
 from tunebook.tasks.base import Batch
 
@@ -33,6 +36,8 @@ _FILTERS = {
 }
 #: Share of the free memory that decoded pictures may take; beyond it they are decoded at every use.
 _MEMORY_SHARE = 0.25
+#: Random numbers that the augmentation of a picture takes.
+_NEEDED = 13
 
 
 class Strength(NamedTuple):
@@ -136,7 +141,9 @@ class PictureReader:
     def __init__(self, examples: Examples, recipe: ImageClassification, model: Model) -> None:
         self._paths = examples.frame["content"].tolist()
         self._targets = torch.from_numpy(examples.target_shares())
-        self._recipe = recipe
+        self._recipe, self._model = recipe, model
+        self._strength = STRENGTHS.get(recipe.augment)
+        self._keys: dict[int, bytes] = {}
         self._size = recipe.image_size
         self._side = max(self._size, round(self._size / float(model.settings["crop_pct"])))
         self._resample = _FILTERS.get(str(model.settings["interpolation"]), Image.Resampling.BICUBIC)
@@ -153,32 +160,92 @@ class PictureReader:
         size = self._recipe.batch_size
         return [order[k : k + size] for k in range(0, len(order), size)]
 
-    def training_batches(self, rows: np.ndarray, epoch: int, step: int, part: slice) -> list[Batch]:
-        """Return the examples ``rows[part]`` of a step as one batch: BatchNorm has to see them together."""
-        return [self._training_batch(rows, epoch, step, part)]
+    def training_view(self, epoch: int, *, repeats: bool) -> int | None:
+        """Return which view of its pictures an epoch trains on, see :class:`tunebook.tasks.base.Reader`."""
+        if self._strength is None:
+            return None
+        views = self._recipe.views
+        return epoch % views if repeats and views else epoch
 
-    def _training_batch(self, rows: np.ndarray, epoch: int, step: int, part: slice) -> Batch:
-        rng = np.random.default_rng([self._recipe.seed, 17, epoch, step])
-        strength = STRENGTHS.get(self._recipe.augment)
-        draws = _Draws.make(rng, len(rows), strength) if strength else None
-        targets = self._targets[torch.from_numpy(rows)]
-        if not self._recipe.mixup:
-            return Batch({"x": self._augmented(rows[part], draws and draws.part(part))}, targets[part])
+    def mixes(self) -> bool:
+        """Whether mixup blends the pictures of a batch."""
+        return self._recipe.mixup > 0.0
+
+    def training_batches(self, rows: np.ndarray, place: tuple[int, int], part: slice, view: int | None) -> list[Batch]:
+        """Return the examples ``rows[part]`` of a step as one batch: BatchNorm has to see them together."""
+        if not self.mixes():
+            return [Batch(self.inputs(rows[part], view), self.targets(rows[part]))]
+        rng = np.random.default_rng([self._recipe.seed, 17, *place])
         share = float(rng.beta(self._recipe.mixup, self._recipe.mixup))
         partner = torch.from_numpy(rng.permutation(len(rows)))
-        whole = self._augmented(rows, draws)
+        whole, targets = self.inputs(rows, view)["x"], self.targets(rows)
         mixed = share * whole + (1.0 - share) * whole[partner]
-        return Batch({"x": mixed[part]}, (share * targets + (1.0 - share) * targets[partner])[part])
+        return [Batch({"x": mixed[part]}, (share * targets + (1.0 - share) * targets[partner])[part])]
+
+    def training_groups(self, rows: np.ndarray) -> list[np.ndarray]:
+        """Return all of a step: BatchNorm has to see them together."""
+        return [rows]
 
     def evaluation_batches(self, rows: np.ndarray) -> list[np.ndarray]:
         """Return rows in groups that are cheap to run together."""
         return [rows[k : k + 32] for k in range(0, len(rows), 32)]
 
-    def inputs(self, rows: np.ndarray) -> dict[str, Tensor]:
-        """Return the middle of some pictures, normalised: ``x`` of shape (n, 3, size, size), float32, channels last."""
+    def inputs(self, rows: np.ndarray, view: int | None = None) -> dict[str, Tensor]:
+        """
+        Return pictures as the model sees them: ``x`` of shape (n, 3, size, size), float32, channels last.
+
+        Without a view that is their middle; a view is cut, turned and lit as the seed and the picture's content say.
+        """
+        if view is not None and self._strength is not None:
+            return {"x": self._augmented(rows, self._draws(rows, view, self._strength))}
         edge = (self._side - self._size) // 2
         cut = self._pictures(rows)[:, edge : edge + self._size, edge : edge + self._size]
         return {"x": self._normalise(torch.from_numpy(np.ascontiguousarray(cut)).permute(0, 3, 1, 2).float())}
+
+    def outline(self, rows: np.ndarray) -> dict[str, Tensor]:
+        """Return ``x`` of the right shape, all zero and without memory: nothing is decoded."""
+        return {"x": torch.zeros(()).expand(len(rows), 3, self._size, self._size)}
+
+    def lengths(self, rows: np.ndarray) -> np.ndarray | None:  # noqa: ARG002
+        """Return that pictures have one shape."""
+        return None
+
+    def targets(self, rows: np.ndarray) -> Tensor:
+        """Return how much of each class each picture is, shape (n, classes), float32."""
+        return self._targets[torch.from_numpy(rows)]
+
+    def keys(self, rows: np.ndarray) -> list[bytes]:
+        """
+        Return 16 bytes for each picture, of its file's bytes.
+
+        Raises
+        ------
+        DataError
+            A file cannot be read.
+        """
+        return [self._key(int(row)) for row in rows]
+
+    def _key(self, row: int) -> bytes:
+        if row not in self._keys:
+            path = Path(self._paths[row])
+            try:
+                self._keys[row] = bytes.fromhex(hash_file(path))[:16]
+            except OSError as error:
+                msg = f"picture {shown(str(path))} cannot be read: {error.strerror or error}; run the checks again"
+                raise DataError(msg) from None
+        return self._keys[row]
+
+    def transform(self, view: int | None) -> dict[str, Any]:
+        """Return what decides a picture's pixels beside its file."""
+        how = {**self._model.settings, "side": self._side, "pillow": PIL.__version__}
+        if view is None or self._strength is None:
+            return how
+        return {**how, "view": view, "seed": self._recipe.seed, "augment": list(self._strength)}
+
+    def _draws(self, rows: np.ndarray, view: int, strength: Strength) -> _Draws:
+        """Draw random numbers that depend on the picture's content, not on its place in the table or the batch."""
+        seeds = ([self._recipe.seed, 17, view, int.from_bytes(key[:8], "little")] for key in self.keys(rows))
+        return _Draws.make(np.stack([np.random.default_rng(seed).random(_NEEDED) for seed in seeds]), strength)
 
     def _normalise(self, pictures: Tensor) -> Tensor:
         return pictures.sub_(self._mean).div_(self._std)
@@ -202,9 +269,7 @@ class PictureReader:
             with ThreadPoolExecutor(cores(), thread_name_prefix="decode") as pool:
                 return list(pool.map(lambda path: decode(path, self._side, self._resample), paths))
 
-    def _augmented(self, rows: np.ndarray, draws: _Draws | None) -> Tensor:
-        if draws is None:
-            return self.inputs(rows)["x"]
+    def _augmented(self, rows: np.ndarray, draws: _Draws) -> Tensor:
         pictures = torch.from_numpy(self._pictures(rows)).permute(0, 3, 1, 2).float()
         grid = functional.affine_grid(
             torch.from_numpy(draws.affine), [len(rows), 3, self._size, self._size], align_corners=False
@@ -227,15 +292,21 @@ class _Draws(NamedTuple):
     erased: np.ndarray
 
     @classmethod
-    def make(cls, rng: np.random.Generator, count: int, strength: Strength) -> _Draws:
-        area = rng.uniform(strength.area, 1.0, count)
-        aspect = np.exp(rng.uniform(-1.0, 1.0, count) * np.log(strength.aspect))
+    def make(cls, uniform: np.ndarray, strength: Strength) -> _Draws:
+        """Turn numbers from 0 to 1, shape (n, 13), into an augmentation of a strength."""
+
+        def between(column: int, low: float, high: float) -> np.ndarray:
+            values: np.ndarray = low + (high - low) * uniform[:, column]
+            return values
+
+        area = between(0, strength.area, 1.0)
+        aspect = np.exp(between(1, -1.0, 1.0) * np.log(strength.aspect))
         wide = np.minimum(np.sqrt(area * aspect), 1.0)
         high = np.minimum(np.sqrt(area / aspect), 1.0)
-        across = rng.uniform(-1.0, 1.0, count) * (1.0 - wide)
-        down = rng.uniform(-1.0, 1.0, count) * (1.0 - high)
-        flip = np.where(rng.random(count) < 0.5, -1.0, 1.0)  # noqa: PLR2004
-        turn = rng.uniform(-strength.turn, strength.turn, count)
+        across = between(2, -1.0, 1.0) * (1.0 - wide)
+        down = between(3, -1.0, 1.0) * (1.0 - high)
+        flip = np.where(uniform[:, 4] < 0.5, -1.0, 1.0)  # noqa: PLR2004
+        turn = between(5, -strength.turn, strength.turn)
         cos, sin = np.cos(turn), np.sin(turn)
         affine = np.stack(
             [
@@ -244,12 +315,10 @@ class _Draws(NamedTuple):
             ],
             axis=1,
         )
-        light = rng.uniform(1.0 - strength.light, 1.0 + strength.light, count)
-        contrast = rng.uniform(1.0 - strength.light, 1.0 + strength.light, count)
-        corner, edge = rng.uniform(0.0, 0.8, (count, 2)), rng.uniform(0.15, 0.4, (count, 2))
-        hit = rng.random(count) < strength.erase
+        light = between(6, 1.0 - strength.light, 1.0 + strength.light)
+        contrast = between(7, 1.0 - strength.light, 1.0 + strength.light)
+        corner = np.stack([between(8, 0.0, 0.8), between(9, 0.0, 0.8)], axis=1)
+        edge = np.stack([between(10, 0.15, 0.4), between(11, 0.15, 0.4)], axis=1)
+        hit = uniform[:, 12] < strength.erase
         erased = np.where(hit[:, None], np.concatenate([corner, np.minimum(corner + edge, 1.0)], axis=1), 0.0)
         return cls(affine.astype(np.float32), light.astype(np.float32), contrast.astype(np.float32), erased)
-
-    def part(self, part: slice) -> _Draws:
-        return _Draws(*(values[part] for values in self))

@@ -18,6 +18,14 @@ class ImageClassification(Recipe):
     augment: Literal["none", "light", "strong"] = field(
         "light", "random crop, flip and light in training", "Regularisation"
     )
+    views: int = field(
+        2,
+        "augmented views of each picture that take turns while a trunk is frozen, so that they can be cached; 0 always "
+        "draws new ones",
+        "Regularisation",
+        ge=0,
+        le=10_000,
+    )
     model: str = field("tf_efficientnet_lite0", "timm name, hub id (hf-hub:owner/name), or local folder", "Model")
     freeze: Freeze = field(
         "backbone", "none, backbone, a number of stages (negative: all but the last ones), or glob patterns", "Model"

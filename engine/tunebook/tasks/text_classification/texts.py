@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import re
 from typing import TYPE_CHECKING, Any
 
@@ -162,12 +163,22 @@ class TextReader:
         rest = [batch for batch in batches if len(batch) < size]
         return [*(full[k] for k in rng.permutation(len(full))), *rest]
 
-    def training_batches(self, rows: np.ndarray, epoch: int, step: int, part: slice) -> list[Batch]:  # noqa: ARG002
+    def training_view(self, epoch: int, *, repeats: bool) -> int | None:  # noqa: ARG002
+        """Return that texts are trained on as they are evaluated."""
+        return None
+
+    def mixes(self) -> bool:
+        """Return that no text is blended with another."""
+        return False
+
+    def training_batches(self, rows: np.ndarray, place: tuple[int, int], part: slice, view: int | None) -> list[Batch]:  # noqa: ARG002
         """Return the examples ``rows[part]`` of a step, on a CPU in parts of few tokens."""
-        own = rows[part]
+        return [Batch(self.inputs(group), self.targets(group)) for group in self.training_groups(rows[part])]
+
+    def training_groups(self, rows: np.ndarray) -> list[np.ndarray]:
+        """Return the parts in which a step is run: on a CPU of few tokens each."""
         on_cpu = next(self._model.module.parameters()).device.type == "cpu"
-        groups = self._groups(own, _TRAINED_TOKENS) if on_cpu else [own]
-        return [Batch(self.inputs(group), self._targets[torch.from_numpy(group)]) for group in groups]
+        return self._groups(rows, _TRAINED_TOKENS) if on_cpu else [rows]
 
     def evaluation_batches(self, rows: np.ndarray) -> list[np.ndarray]:
         """Return rows in groups that are cheap to run together."""
@@ -190,6 +201,28 @@ class TextReader:
             start = end
         return groups
 
-    def inputs(self, rows: np.ndarray) -> dict[str, Tensor]:
+    def inputs(self, rows: np.ndarray, view: int | None = None) -> dict[str, Tensor]:  # noqa: ARG002
         """Return what the model takes of some texts, see :func:`pad_tokens`."""
         return pad_tokens([self._tokens[row] for row in rows], self._model)
+
+    def outline(self, rows: np.ndarray) -> dict[str, Tensor]:
+        """Return the inputs themselves: layers read masks, and padding takes no time."""
+        return self.inputs(rows)
+
+    def lengths(self, rows: np.ndarray) -> np.ndarray | None:
+        """Return the number of tokens of each text, shape (n,)."""
+        found: np.ndarray = self._lengths[rows]
+        return found
+
+    def targets(self, rows: np.ndarray) -> Tensor:
+        """Return how much of each class each text is, shape (n, classes), float32."""
+        return self._targets[torch.from_numpy(rows)]
+
+    def keys(self, rows: np.ndarray) -> list[bytes]:
+        """Return 16 bytes for each text, of its tokens: what the model does not see tells no texts apart."""
+        return [hashlib.sha256(self._tokens[row].tobytes()).digest()[:16] for row in rows]
+
+    def transform(self, view: int | None) -> dict[str, Any]:  # noqa: ARG002
+        """Return what decides a text's inputs beside its tokens."""
+        settings = self._model.settings
+        return {name: settings[name] for name in ("inputs", "padding_side")} | {"text": "tokens"}

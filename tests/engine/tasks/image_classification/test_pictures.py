@@ -84,18 +84,43 @@ def test_inputs_are_normalised_and_channels_last(folder: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    "changes", [{"mixup": 0.0}, {"mixup": 0.4}, {"augment": "light"}, {"augment": "none", "mixup": 0.0}]
+    "changes", [{"mixup": 0.0}, {"mixup": 0.4}, {"augment": "strong"}, {"augment": "none", "mixup": 0.0}]
 )
-def test_a_batch_depends_on_epoch_and_step_alone(folder: Path, changes: dict[str, Any]) -> None:
+def test_a_batch_depends_on_its_place_and_view_alone(folder: Path, changes: dict[str, Any]) -> None:
     rows = np.array([3, 1, 7, 20, 12])
-    whole = _reader(folder, **changes).training_batches(rows, 2, 5, slice(0, 5))[0]
+    whole = _reader(folder, **changes).training_batches(rows, (2, 5), slice(0, 5), 1)[0]
     again = _reader(folder, **changes)
-    parts = [again.training_batches(rows, 2, 5, part)[0] for part in (slice(0, 2), slice(2, 5))]
+    parts = [again.training_batches(rows, (2, 5), part, 1)[0] for part in (slice(0, 2), slice(2, 5))]
     assert torch.equal(torch.cat([p.inputs["x"] for p in parts]), whole.inputs["x"])
     assert torch.equal(torch.cat([p.targets for p in parts]), whole.targets)
     assert whole.targets.sum(dim=1) == pytest.approx(1.0, abs=1e-5)
-    other = again.training_batches(rows, 2, 6, slice(0, 5))[0].inputs["x"]
-    assert torch.equal(other, whole.inputs["x"]) == (changes.get("augment") == "none")
+    other_view = again.training_batches(rows, (2, 5), slice(0, 5), 2)[0].inputs["x"]
+    assert torch.equal(other_view, whole.inputs["x"]) == (changes.get("augment") == "none")
+    other_step = again.training_batches(rows, (2, 6), slice(0, 5), 1)[0].inputs["x"]
+    assert torch.equal(other_step, whole.inputs["x"]) == (changes.get("mixup") == 0.0)
+
+
+def test_a_view_of_a_picture_depends_on_its_content_alone(folder: Path, tmp_path: Path) -> None:
+    reader = _reader(folder, augment="light")
+    x = reader.inputs(np.array([4, 2, 9]), 3)["x"]
+    assert torch.equal(reader.inputs(np.array([9, 4]), 3)["x"], x[[2, 0]])
+    assert not torch.equal(reader.inputs(np.array([4]), 2)["x"], x[:1])
+    keys = reader.keys(np.arange(12))
+    assert len(set(keys)) == 12
+    assert all(len(key) == 16 for key in keys)
+    assert reader.transform(3) != reader.transform(2) != reader.transform(None)
+    assert reader.outline(np.arange(3))["x"].shape == x.shape
+
+
+@pytest.mark.parametrize(
+    ("changes", "views"),
+    [({"views": 2}, [0, 1, 0, 1]), ({"views": 0}, [0, 1, 2, 3]), ({"augment": "none"}, [None] * 4)],
+)
+def test_views_take_turns_where_they_repeat(folder: Path, changes: dict[str, Any], views: list[int | None]) -> None:
+    reader = _reader(folder, **{"augment": "light", **changes})
+    assert [reader.training_view(epoch, repeats=True) for epoch in range(4)] == views
+    fresh = [None] * 4 if changes.get("augment") == "none" else [0, 1, 2, 3]
+    assert [reader.training_view(epoch, repeats=False) for epoch in range(4)] == fresh
 
 
 def test_an_epoch_has_every_row_once(folder: Path) -> None:

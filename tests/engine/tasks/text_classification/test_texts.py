@@ -70,7 +70,7 @@ def test_what_is_padded_changes_nothing(tiny: Callable[..., Any], sentences: Cal
         own = torch.cat([TASK.features(model.module, reader.inputs(rows[k : k + 1])) for k in rows])
     torch.testing.assert_close(together, alone, rtol=1e-4, atol=1e-5)
     torch.testing.assert_close(features, own, rtol=1e-4, atol=1e-5)
-    (batch,) = reader.training_batches(rows[np.argsort(reader._lengths[rows])], 0, 0, slice(2, 5))
+    (batch,) = reader.training_batches(rows[np.argsort(reader._lengths[rows])], (0, 0), slice(2, 5), None)
     rows = rows[np.argsort(reader._lengths[rows])]
     assert batch.targets.tolist() == examples.target_shares()[rows[2:5]].tolist()
 
@@ -94,7 +94,8 @@ def test_a_step_in_parts_has_the_gradient_of_the_whole(
             TASK, recipe, examples, model, TextReader(examples, recipe, model), Devices(recipe, model.module)
         )
         rows = examples.rows("train")[:16]
-        assert len(trainer.reader.training_batches(rows, 0, 0, slice(0, 16))) == (1 if most > 1000 else 8) or most == 40
+        batches = trainer.reader.training_batches(rows, (0, 0), slice(0, 16), None)
+        assert len(batches) == (1 if most > 1000 else 8) or most == 40
         for parameter in model.module.classifier.parameters():
             torch.nn.init.constant_(parameter, 0.1)
         seen = {}

@@ -1,0 +1,1 @@
+"""Runnable comparisons of Tunebook with its peers: ``python -m benchmarks list``."""
