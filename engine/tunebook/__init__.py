@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from tunebook.errors import TunebookError
     from tunebook.reports import formatted
     from tunebook.runs import Run, list_runs
+    from tunebook.searching import Search, resume_search, search
     from tunebook.tasks.image_classification.recipe import ImageClassification
     from tunebook.tasks.text_classification.recipe import TextClassification
     from tunebook.workflow import (
@@ -33,6 +34,7 @@ calm_threads()
 _HOMES = {
     "ImageClassification": "tunebook.tasks.image_classification.recipe",
     "Run": "tunebook.runs",
+    "Search": "tunebook.searching",
     "TextClassification": "tunebook.tasks.text_classification.recipe",
     "TunebookError": "tunebook.errors",
     "check": "tunebook.workflow",
@@ -43,12 +45,15 @@ _HOMES = {
     "measure_baseline": "tunebook.workflow",
     "overview": "tunebook.workflow",
     "preview": "tunebook.workflow",
+    "resume_search": "tunebook.searching",
+    "search": "tunebook.searching",
     "tune": "tunebook.workflow",
 }
 
 __all__ = [
     "ImageClassification",
     "Run",
+    "Search",
     "TextClassification",
     "TunebookError",
     "check",
@@ -59,6 +64,8 @@ __all__ = [
     "measure_baseline",
     "overview",
     "preview",
+    "resume_search",
+    "search",
     "tune",
 ]
 

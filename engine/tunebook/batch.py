@@ -208,6 +208,9 @@ def resume(
         msg = f"run {run.name} is running, process {state.pid} on {state.host}; wait for it, or stop it first"
         raise NotebookError(msg)
     path = run.path.absolute()
+    if (path / "sweep.json").is_file():
+        msg = f"{run.name} is a search, not a run; go on with it: tunebook sweep --resume {run.path}"
+        raise NotebookError(msg)
     if not all((path / name).is_file() for name in (_SOURCE, _JOB)):
         msg = f"run {run.name} was not started by `tunebook run`; open its notebook and set resume={str(run.path)!r}"
         raise NotebookError(msg)

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+import math
 import time
-from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -17,7 +17,7 @@ from tunebook.extractors import candidates, make_extractor, multiply_adds
 from tunebook.feature_store import FeatureStore
 from tunebook.feeds import CachedFeed, DirectFeed, starts
 from tunebook.predicting import evaluating
-from tunebook.trunk import Cut, NoCut, Trace, Trunk, find_cut, spread_head
+from tunebook.trunk import Cut, NoCut, Trace, Trunk, find_cut, spread_head, without_gradients
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
@@ -161,9 +161,22 @@ class Features:
         if not self._is_worth_it(cut, self._planned(devices, epoch).get(cut.boundary, 1)):
             self._say(f"uncached up to {cut.boundary}: it is used in one epoch only, and large")
             return self._direct
-        cached = CachedFeed(
-            self._direct, cut, self.reader, lambda view, rows: self._kept(cut, devices, epoch, view, rows)
-        )
+        lost: set[int | None] = set()
+
+        def kept(view: int | None, rows: np.ndarray, uses: int) -> tuple[FeatureRows, np.ndarray] | None:
+            if view in lost:
+                return None
+            try:
+                found = self._kept(cut, devices, epoch, view, rows)
+            except StorageError as error:
+                # A disk that is full by now is no reason to end a run that can go on without it.
+                self._say(f"uncached from here: {error}")
+                lost.add(view)
+                return None
+            self.savings.used += uses
+            return found
+
+        cached = CachedFeed(self._direct, cut, self.reader, kept)
         try:
             apart = self._compare(cached, cut, frozen, devices, epoch)
         except StorageError as error:
@@ -259,7 +272,10 @@ class Features:
         if lengths is None:
             return rows[:count]
         order: np.ndarray = rows[np.argsort(lengths, kind="stable")]
-        return order[np.unique(np.linspace(0, len(order) - 1, min(count, len(order))).round().astype(int))]
+        chosen: np.ndarray = order[
+            np.unique(np.linspace(0, len(order) - 1, min(count, len(order))).round().astype(int))
+        ]
+        return chosen
 
     def _cut(self, frozen: frozenset[str], devices: Devices) -> Cut | NoCut:
         if frozen not in self._cuts:
@@ -320,7 +336,6 @@ class Features:
     def _kept(
         self, cut: Cut, devices: Devices, epoch: int, view: int | None, rows: np.ndarray
     ) -> tuple[FeatureRows, np.ndarray]:
-        self.savings.used += len(rows)
         key = cut.boundary, view
         if key not in self._open or (self._open[key][1][rows] < 0).any():
             wanted = np.union1d(self._needed(view), rows)
@@ -354,7 +369,7 @@ class Features:
         keys = self.reader.keys(rows)
         trunk = Trunk(self._model.module, self._task.logits, chosen, self._task.features if features else None)
         example = self._inspect(devices).inputs
-        with evaluating(self._model.module):
+        with evaluating(self._model.module), without_gradients(self._model.module):
             work = multiply_adds(trunk, example) * len(self._examples)
         engine = self._engine(work, devices)
         prints = [cut.fingerprint() for cut in chosen]
@@ -362,19 +377,21 @@ class Features:
             prints.append(self._whole_fingerprint())
         options = [
             (option, self._tables(store, chosen, prints, view, option))
-            for option in candidates(trunk, example, **engine)
+            # Also those for which there is too little work now: another pass may have had more.
+            for option in candidates(trunk, example, **{**engine, "work": math.inf})
         ]
         # What any of the engines left there before serves without making it again.
         ready = next((pair for pair in options if not any(len(table.missing(keys)) for table in pair[1])), None)
         if ready is None:
             extractor = self._extractor(trunk, prints, engine)
             option = extractor.name, extractor.precision
+            self._extractors = {(*prints, option[0], str(engine["device"])): extractor}
             ready = option, self._tables(store, chosen, prints, view, option)
         option, tables = ready
 
         def again() -> Extractor:
             # Also for features that are found damaged; they must come from what made them.
-            extractor = self._extractor(trunk, prints, engine)
+            extractor = self._extractor(trunk, prints, {**engine, "wanted": option[0]})
             if (extractor.name, extractor.precision) != option:
                 raise StorageError(f"features of {option[0]} are damaged and cannot be made again: {extractor.words}")
             return extractor
@@ -388,7 +405,7 @@ class Features:
         for number, kept in enumerate(found):
             if number != place:
                 kept.close()
-        words = self._extractor(trunk, prints, engine).words if filled.computed else ""
+        words = again().words if filled.computed else ""
         self._note(filled, [cut.boundary for cut in chosen] + ["the head"] * features, words, tables)
         return found[place]
 
@@ -425,10 +442,10 @@ class Features:
         }  # fmt: skip
 
     def _extractor(self, trunk: Trunk, prints: Sequence[str], engine: dict[str, Any]) -> Extractor:
-        key = (*prints, str(engine["device"]))
+        key = (*prints, engine["wanted"], str(engine["device"]))
         if key not in self._extractors:
             assert self._trace is not None  # noqa: S101 - its examples were looked at before
-            with evaluating(self._model.module), _frozen(self._model.module):
+            with evaluating(self._model.module), without_gradients(self._model.module):
                 # One at a time: each may hold a copy of the trunk.
                 self._extractors = {key: make_extractor(trunk, self._trace.inputs, **engine)}
         return self._extractors[key]
@@ -507,7 +524,7 @@ class Features:
             float(self._direct.logits(inputs).max())  # the first time, libraries prepare themselves
             per_pass = (_now(devices) - started) / len(rows) * cut.share
             found = cached.logits(devices.move(cached.view_inputs(rows, view))).float()
-        self.savings.used -= 2 * len(rows)  # looking is no use of it
+        self.savings.used -= len(rows)  # looking is no use of it
         self.savings.pass_seconds = max(self.savings.pass_seconds, per_pass)
         return float((found - whole).abs().max()) / max(float(whole.abs().max()), 1e-6)
 
@@ -556,19 +573,6 @@ class Features:
             f"cache: the trunk ran {s.computed} times for {s.used} uses of its results "
             f"({s.found} found from before){gain}"
         )
-
-
-@contextmanager
-def _frozen(module: nn.Module) -> Iterator[None]:
-    """Let nothing ask for gradients while the block lasts: what a trunk computes is kept as it is now."""
-    training = [parameter for parameter in module.parameters() if parameter.requires_grad]
-    for parameter in training:
-        parameter.requires_grad = False
-    try:
-        yield
-    finally:
-        for parameter in training:
-            parameter.requires_grad = True
 
 
 def _now(devices: Devices) -> float:

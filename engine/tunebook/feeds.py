@@ -83,7 +83,8 @@ class CachedFeed:
         Gives targets, and what the rest of the model reads beside the activation.
     kept
         Gives, for a view, the kept activations and for each row of the table its position in them, -1 for none;
-        the rows that are asked for are there.
+        the rows that are asked for are there. ``None`` where they can be kept no more. It is told for how many
+        passes through the trunk they are used.
     """
 
     def __init__(
@@ -91,7 +92,7 @@ class CachedFeed:
         direct: DirectFeed,
         cut: Cut,
         reader: Reader,
-        kept: Callable[[int | None, np.ndarray], tuple[FeatureRows, np.ndarray]],
+        kept: Callable[[int | None, np.ndarray, int], tuple[FeatureRows, np.ndarray] | None],
     ) -> None:
         self._direct, self.cut, self._reader, self._kept = direct, cut, reader, kept
 
@@ -104,7 +105,8 @@ class CachedFeed:
 
     def evaluation_batches(self, rows: np.ndarray) -> list[np.ndarray]:
         """Return rows in groups that are cheap to run together."""
-        if len(self.cut.shape()) == 1 or self.cut.position != "all":
+        is_small = len(self.cut.shape()) == 1 or self.cut.position != "all"
+        if is_small and self._kept(None, rows, 0) is not None:
             return [rows[k : k + _MOST_TOGETHER] for k in range(0, len(rows), _MOST_TOGETHER)]
         return self._reader.evaluation_batches(rows)
 
@@ -114,7 +116,10 @@ class CachedFeed:
 
     def view_inputs(self, rows: np.ndarray, view: int | None) -> dict[str, Tensor]:
         """Return what is kept of some rows in a view, and what else the rest of the model reads."""
-        kept, places = self._kept(view, rows)
+        found = self._kept(view, rows, len(rows))
+        if found is None:
+            return self._reader.inputs(rows, view)
+        kept, places = found
         outline = self._reader.outline(rows)
         if not self.cut.is_ragged:
             return {**outline, KEPT: _tensor(kept.stack(places[rows]))}

@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from tunebook.recipe import Recipe
 
 #: Modules without parameters that act on each number, or each example, alone.
-_PLAIN = (nn.Identity, nn.Tanh, nn.ReLU, nn.GELU, nn.SiLU, nn.Sigmoid, nn.ReLU6, nn.Hardswish, nn.LeakyReLU, nn.ELU)
+PLAIN = (nn.Identity, nn.Tanh, nn.ReLU, nn.GELU, nn.SiLU, nn.Sigmoid, nn.ReLU6, nn.Hardswish, nn.LeakyReLU, nn.ELU)
 #: torch.optim.AdamW's own values, with which the loop trains.
 _BETAS, _EPS = (0.9, 0.999), 1e-8
 #: Numbers that the heads of one batch may hold at once; 4 bytes each.
@@ -190,7 +190,7 @@ class _Chain:
             flat = isinstance(part, nn.LayerNorm) and len(part.normalized_shape) == 1
             # Of a module used twice, only the first name has parameters.
             owned = all(f"{name}.{own}" in self.start for own, _ in part.named_parameters())
-            if not (flat or isinstance(part, (nn.Linear, nn.Dropout, *_PLAIN))) or not owned:
+            if not (flat or isinstance(part, (nn.Linear, nn.Dropout, *PLAIN))) or not owned:
                 msg = (
                     f"the head's part {name!r} ({type(part).__name__}) cannot be trained in a batch of heads; allowed: "
                     "Linear, LayerNorm, Dropout and activations, each once; train this head in the loop"

@@ -44,4 +44,4 @@ def age(moment: float) -> str:
     for size, unit in ((86_400, "d"), (3_600, "h"), (60, "min")):
         if seconds >= size:
             return f"{seconds // size:.0f} {unit}"
-    return f"{max(0.0, seconds):.0f} s"
+    return f"{max(0.0, seconds) // 1:.0f} s"

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from tunebook.errors import RecipeError, StorageError, TunebookError, shown
 from tunebook.runs import Run
-from tunebook.search_plan import FILE, POINTS, Plan, make_plan
+from tunebook.search_plan import POINTS, Plan, make_plan
 from tunebook.storage import read_json, write_json
 from tunebook.templates import find_notebook, load_notebook
 from tunebook.training import TrainingStopped
@@ -522,11 +522,6 @@ def resume_search(
     _check_place(workers, scheduler)
     url = storage or plan.storage
     return Searching(Sweep(run, plan, url=url, workers=workers, scheduler=scheduler, resumed=True, on_trial=on_trial))
-
-
-def is_sweep(run: Run) -> bool:
-    """Whether a run directory is that of a sweep."""
-    return (run.path / FILE).is_file()
 
 
 def _most_trials(plan: Plan, trials: int) -> int:

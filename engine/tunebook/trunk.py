@@ -471,14 +471,14 @@ def find_cut(trace: Trace, stages: Stages, dropout: DropoutSites, frozen: frozen
     weighed = [calls[name].end for name in pure if any(True for _ in module.get_submodule(name).parameters())]
     tried = [name for name in sorted(pure, key=lambda name: -calls[name].end)
              if calls[name].end >= min(weighed, default=start) and _can_end(trace, name)]  # fmt: skip
-    reason = NoCut("nothing of it is frozen from the input on")
+    reasons: list[NoCut] = []
     # Where two branches begin before the boundary, one alone is not enough; what ends before both is.
     for boundary in tried[:_MOST_TRIED]:
         try:
             return _cut_at(trace, boundary, pure, frozen)
         except NoCut as error:
-            reason = error
-    raise reason
+            reasons.append(error)
+    raise reasons[0] if reasons else NoCut("nothing of it is frozen from the input on")
 
 
 def _cut_at(trace: Trace, boundary: str, pure: Sequence[str], frozen: frozenset[str]) -> Cut:
@@ -514,7 +514,7 @@ def _can_end(trace: Trace, name: str) -> bool:
 def _check(cut: Cut, module: nn.Module, frozen: frozenset[str]) -> None:
     """Compare the cut model with the whole one on the trace's examples, and find which modules have to stay."""
     # Not in inference mode: torch's counter of operations asks weights for their gradients' functions.
-    with evaluating(module), torch.no_grad(), spread_head(module, frozen):
+    with evaluating(module), torch.no_grad(), without_gradients(module), spread_head(module, frozen):
         whole, activation = _whole(cut)
         cut.remember_layout(activation)
         try:
@@ -605,6 +605,23 @@ def edge(mask: np.ndarray, position: str) -> np.ndarray:
 
 
 @contextmanager
+def without_gradients(module: nn.Module) -> Iterator[None]:
+    """
+    Let no weight ask for a gradient while the block lasts.
+
+    torch's counter of operations fails where a model hands on a part of a weight that does, as DeBERTa does.
+    """
+    asked = [parameter for parameter in module.parameters() if parameter.requires_grad]
+    for parameter in asked:
+        parameter.requires_grad = False
+    try:
+        yield
+    finally:
+        for parameter in asked:
+            parameter.requires_grad = True
+
+
+@contextmanager
 def spread_head(module: nn.Module, frozen: frozenset[str]) -> Iterator[None]:
     """Give trainable weights that are all zero others while the block lasts: zeros would hide every difference."""
     changed = []
@@ -656,6 +673,7 @@ class Trunk(nn.Module):
             kept[name] = tensor.permute(axes)
             if self._features is None and len(kept) == len(self._cuts):
                 raise _Stopped
+            kept[name] = kept[name].clone()  # what follows may write into it
 
         for name, axes in self._cuts:
             part = self.model.get_submodule(name)

@@ -14,7 +14,6 @@ import numpy as np
 import pytest
 
 from tunebook import cli
-from tunebook.cli_cache import amount
 from tunebook.feature_store import FeatureStore, FeatureTable
 
 if TYPE_CHECKING:
@@ -60,7 +59,7 @@ def keep(examples: int = 3, days: float = 0.0, **address: Any) -> FeatureTable:
     keys = [bytes([number] * 16) for number in range(examples)]
     store.fill([table], keys, lambda at: iter([(at, [[np.zeros(100, np.float32)] * len(at)])]))
     moment = time.time() - days * 86_400 - 5
-    os.utime(table.path / "used", (moment, moment))
+    os.utime(table.path, (moment, moment))
     return table
 
 
@@ -148,14 +147,6 @@ def test_a_limit_that_is_no_number_is_told_in_a_line(call: Call, monkeypatch: py
     code, _, err = call()
     assert (code, len(err.splitlines())) == (1, 1)
     assert "TUNEBOOK_CACHE_GB='lots' is no number of gigabytes" in err
-
-
-@pytest.mark.parametrize(
-    ("size", "text"),
-    [(0, "0 B"), (999, "999 B"), (1200, "1.2 kB"), (14_000_000, "14 MB"), (2.5e9, "2.5 GB"), (3e13, "30000.0 GB")],
-)
-def test_sizes_are_short(size: float, text: str) -> None:
-    assert amount(size) == text
 
 
 def test_the_group_is_in_the_help_and_loads_nothing_heavy() -> None:

@@ -262,11 +262,13 @@ def _start_command(pictures: Path, runs: Path, *more: str) -> subprocess.Popen[s
 
 def _after_trials(process: subprocess.Popen[str], count: int) -> None:
     assert process.stdout is not None
+    seen = []
     for line in process.stdout:
+        seen.append(line)
         count -= line.startswith("trial ")
         if count <= 0:
             return
-    pytest.fail("the search ended before it could be killed")
+    pytest.fail(f"the search ended before it could be killed: {''.join(seen)[-2000:]}")
 
 
 @pytest.mark.parametrize("workers", [0, 2])

@@ -19,7 +19,7 @@ class ImageClassification(Recipe):
         "light", "random crop, flip and light in training", "Regularisation"
     )
     views: int = field(
-        2,
+        4,
         "augmented views of each picture that take turns while a trunk is frozen, so that they can be cached; 0 always "
         "draws new ones",
         "Regularisation",

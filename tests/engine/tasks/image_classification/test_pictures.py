@@ -100,7 +100,7 @@ def test_a_batch_depends_on_its_place_and_view_alone(folder: Path, changes: dict
     assert torch.equal(other_step, whole.inputs["x"]) == (changes.get("mixup") == 0.0)
 
 
-def test_a_view_of_a_picture_depends_on_its_content_alone(folder: Path, tmp_path: Path) -> None:
+def test_a_view_of_a_picture_depends_on_its_content_alone(folder: Path) -> None:
     reader = _reader(folder, augment="light")
     x = reader.inputs(np.array([4, 2, 9]), 3)["x"]
     assert torch.equal(reader.inputs(np.array([9, 4]), 3)["x"], x[[2, 0]])
