@@ -328,8 +328,9 @@ class Cut:
         self._order = sorted(range(activation.ndim), key=lambda axis: activation.stride()[axis], reverse=True)
 
     def _laid_out(self, activation: Tensor) -> Tensor:
-        back = np.argsort(self._order).tolist()
-        return activation.permute(self._order).contiguous().permute(back)
+        # Not by contiguous(), which leaves the strides of dimensions of size 1, and libraries choose kernels by them.
+        found = torch.empty_permuted(activation.shape, self._order, dtype=activation.dtype, device=activation.device)
+        return activation if found.stride() == activation.stride() else found.copy_(activation)
 
     def example(self) -> tuple[dict[str, Tensor], Tensor]:
         """Return the trace's examples and their activation, cut to the one position where the rest reads one alone."""

@@ -375,11 +375,6 @@ class Session:
             "stages": list(_stages(history, self.recipe.monitor)),
             "tuned": {"epoch": best, **tuned},
             "history": history,
-            "cache": {
-                "summary": self.features.summary(),
-                "words": self.features.words,
-                **asdict(self.features.savings),
-            },
             "verdicts": [asdict(v) for v in judge(history, best, counts, base, self.recipe.regularisers)],
         }
 

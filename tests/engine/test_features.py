@@ -41,16 +41,19 @@ GRADUAL: dict[str, Any] = {"epochs": 3, "freeze": "backbone", "unfreeze": [[1, -
 SINGLE = [{"epochs": 2, "freeze": freeze, "unfreeze": []} for freeze in ("backbone", -2, 2)]
 FAMILIES = (
     "test_efficientnet", "test_resnet", "test_vit", "test_convnext", "test_byobnet", "test_nfnet", "test_mambaout",
-    "test_coatnet", "test_vit_relpos", "test_efficientnet_gn", "mobilenetv3_small_050",
+    "test_coatnet", "test_vit_relpos", "mobilenetv3_small_050",
 )  # fmt: skip
 LARGER = (
-    "test_maxvit", "resnet10t", "convnext_atto", "regnety_002", "mobilenetv4_conv_small_035", "deit_tiny_patch16_224",
-    "eva02_tiny_patch14_224", "densenet121", "cait_xxs24_224", "ghostnet_050",
+    "test_efficientnet_gn", "test_maxvit", "resnet10t", "convnext_atto", "regnety_002", "mobilenetv4_conv_small_035",
+    "deit_tiny_patch16_224", "eva02_tiny_patch14_224", "densenet121", "cait_xxs24_224", "ghostnet_050",
 )  # fmt: skip
-KINDS = ("bert", "roberta", "distilbert", "deberta-v2", "modernbert", "gpt2", "xlnet")
-MORE_KINDS = ("electra", "mpnet", "albert", "llama", "bart", "qwen2", "t5", "xlm")
+KINDS = ("bert", "roberta", "distilbert", "deberta-v2", "modernbert", "gpt2")
+MORE_KINDS = ("xlnet", "electra", "mpnet", "albert", "llama", "bart", "qwen2", "t5", "xlm")
+#: Examples a step. What a kernel does last, and alone, may get other bits than the same example elsewhere in a batch,
+#: so that equality to the bit is asked of full batches of eight.
+BATCH = 8
 #: Largest difference of a step's loss, in nats, where features are folded and kept in fp16, and where texts are padded
-#: otherwise than in training. Random weights and BatchNorms over nine pictures of a pixel or four make the most of it.
+#: otherwise than in training. Random weights and BatchNorms over eight pictures of a pixel or four make the most of it.
 CLOSE, PADDED = 2e-2, 1e-5
 
 
@@ -60,16 +63,13 @@ def _long(names: tuple[str, ...]) -> list[Any]:
 
 @pytest.fixture(scope="module")
 def pictures(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A table of 27 pictures, with splits of 18, 6 and 3."""
+    """Write 27 pictures and a table of them, with splits of 16, 8 and 3."""
     folder = tmp_path_factory.mktemp("data")
     small_run.make_pictures(folder / "colours", count=9, side=40)
-    splits = ["train"] * 6 + ["validation"] * 2 + ["test"]
-    rows = [
-        {"path": f"colours/{name}/{number}.png", "label": name, "split": splits[number]}
-        for number in range(9)
-        for name in small_run.CLASSES
-    ]
-    pd.DataFrame(rows).to_csv(folder / "pictures.csv", index=False)
+    named = [(f"colours/{name}/{number}.png", name) for number in range(9) for name in small_run.CLASSES]
+    table = pd.DataFrame(named, columns=["path", "label"])
+    table["split"] = ["train"] * 16 + ["validation"] * 8 + ["test"] * 3
+    table.to_csv(folder / "pictures.csv", index=False)
     return folder / "pictures.csv"
 
 
@@ -84,7 +84,7 @@ def texts(tmp_path_factory: pytest.TempPathFactory) -> Callable[..., Any]:
         if not model.exists():
             tiny_models.make_tiny(model, kind)
         same = {
-            "data": str(data), "model": str(model), "max_length": 24, "batch_size": 6, "lr": 1e-3, "onnx": False,
+            "data": str(data), "model": str(model), "max_length": 24, "batch_size": BATCH, "lr": 1e-3, "onnx": False,
             "device": "cpu", "precision": "fp32", "hidden_dropout": 0.1, "runs_dir": str(folder),
         }  # fmt: skip
         return recipe_class("text-classification")(**{**same, **GRADUAL, **values})
@@ -104,7 +104,7 @@ def recipe(pictures: Path) -> Callable[..., Any]:
     def make(model: str = "test_efficientnet", **values: Any) -> Any:
         same = {
             "data": str(pictures), "model": model, "weights": "none", "image_size": 28 if "eva" in model else 32,
-            "augment": "none", "batch_size": 9, "dropout": 0.2, "onnx": False, "device": "cpu", "precision": "fp32",
+            "augment": "none", "batch_size": BATCH, "dropout": 0.2, "onnx": False, "device": "cpu", "precision": "fp32",
             "runs_dir": str(pictures.parent), "lr": 1e-3, "label_smoothing": 0.1,
         }  # fmt: skip
         return recipe_class("image-classification")(**{**same, **GRADUAL, **values})
@@ -226,7 +226,7 @@ def test_texts_of_one_length_train_to_the_same_bits(
     rng = np.random.default_rng(3)
     rows = [
         {"text": " ".join(rng.choice(tiny_models.WORDS, 6)), "label": "ab"[k % 2], "split": split}
-        for k, split in enumerate(["train"] * 12 + ["validation"] * 6 + ["test"] * 6)
+        for k, split in enumerate(["train"] * 16 + ["validation"] * 8 + ["test"] * 4)
     ]
     pd.DataFrame(rows).to_csv(tmp_path / "even.csv", index=False)
     wanted = texts(kind, data=str(tmp_path / "even.csv"))
@@ -257,7 +257,7 @@ def test_batch_norms_that_train_are_not_folded_and_frozen_ones_do_not_move(
 
 
 def test_dropout_and_stochastic_depth_act_in_the_cached_rest(recipe: Callable[..., Any], store: FeatureStore) -> None:
-    plain = recipe(freeze=-2, unfreeze=[], epochs=1, dropout=0.0)
+    plain = recipe("test_vit", freeze=-2, unfreeze=[], epochs=1, dropout=0.0)
     losses = [
         _train(plain.changed(**values), store).losses
         for values in ({}, {"dropout": 0.5}, {"stochastic_depth": 0.9}, {"dropout": 0.5})
@@ -295,8 +295,8 @@ def test_views_take_turns_with_the_cache_and_without_it(
     wanted = recipe(model, freeze="backbone", unfreeze=[], epochs=4, augment="light", views=2)
     cached, whole = _train(_exact(wanted), store), _uncached(wanted)
     cached.require_same_bits(whole)
-    # 18 pictures in two views, and all that are evaluated as they are.
-    assert cached.features.savings.computed == 2 * 18 + 24
+    # Training's in two views, and all that are evaluated as they are.
+    assert cached.features.savings.computed == 2 * 16 + 24
     reader = cached.trainer.reader
     assert [reader.training_view(epoch, repeats=True) for epoch in range(4)] == [0, 1, 0, 1]
     rows = cached.trainer.examples.rows("train")
@@ -319,18 +319,20 @@ def test_mixup_trains_through_the_whole_model_and_is_evaluated_from_the_cache(
 ) -> None:
     wanted = recipe(freeze="backbone", unfreeze=[], epochs=2, augment="light", mixup=0.4)
     whole = _uncached(wanted)
-    direct = []
-    real = DirectFeed.training_batches if hasattr(DirectFeed, "training_batches") else None
-    assert real is None  # an instance's own
-    logits = DirectFeed.logits
-    monkeypatch.setattr(
-        DirectFeed, "logits", lambda self, inputs: direct.append(len(inputs["x"])) or logits(self, inputs)
-    )
+    direct: list[int] = []
+    real = DirectFeed.logits
+
+    def logits(self: DirectFeed, inputs: dict[str, torch.Tensor]) -> torch.Tensor:
+        if torch.is_grad_enabled():
+            direct.append(len(inputs["x"]))
+        return real(self, inputs)
+
+    monkeypatch.setattr(DirectFeed, "logits", logits)
     cached = _train(_exact(wanted), store)
     cached.require_same_bits(whole)
     assert "CachedFeed" in cached.feeds
     assert cached.features.savings.computed == 24
-    assert direct.count(9) == 4  # four steps
+    assert direct == [BATCH] * 4  # the four steps
 
 
 # Addresses.
@@ -346,7 +348,7 @@ def _passes(recipe: Any, store: FeatureStore, alter: Callable[[Any], None] | Non
 
 @pytest.fixture
 def kept(recipe: Callable[..., Any], store: FeatureStore, tmp_path: Path) -> Any:
-    """A recipe with weights that its seed does not change, whose features are in the store."""
+    """Make a recipe whose seed does not change its weights, and fill the store with its features."""
     from tunebook.checkpoints import save_tensors
 
     base = recipe(freeze="backbone", unfreeze=[], epochs=2)
@@ -357,47 +359,38 @@ def kept(recipe: Callable[..., Any], store: FeatureStore, tmp_path: Path) -> Any
     return base
 
 
-@pytest.mark.parametrize(
-    "values",
-    [
-        {"dropout": 0.7}, {"class_weights": "balanced"}, {"sampler": "balanced"}, {"lr": 0.1}, {"epochs": 3},
-        {"batch_size": 4}, {"seed": 5}, {"weight_decay": 0.3}, {"label_smoothing": 0.0}, {"stochastic_depth": 0.3},
-        {"mixup": 0.3},
-    ],
-    ids=str,
-)  # fmt: skip
-def test_what_changes_no_activation_is_a_hit(values: dict[str, Any], kept: Any, store: FeatureStore) -> None:
-    assert _passes(kept.changed(**values), store) == 0
+HITS: list[dict[str, Any]] = [
+    {"dropout": 0.7}, {"class_weights": "balanced"}, {"sampler": "balanced"}, {"lr": 0.1}, {"epochs": 3},
+    {"batch_size": 4}, {"seed": 5}, {"weight_decay": 0.3}, {"label_smoothing": 0.0}, {"stochastic_depth": 0.3},
+    {"mixup": 0.3}, {"clip_norm": 0.0}, {"monitor": "loss"},
+]  # fmt: skip
 
 
-@pytest.mark.parametrize(
-    ("values", "count"),
-    [
-        ({"image_size": 40}, 24),
-        ({"augment": "light"}, 18),
-        ({"feature_precision": "exact"}, 24),
+def test_what_changes_no_activation_is_a_hit(kept: Any, store: FeatureStore) -> None:
+    found = [(values, _passes(kept.changed(**values), store)) for values in HITS]
+    assert found == [(values, 0) for values in HITS]
+
+
+def test_what_changes_an_activation_is_a_new_address(kept: Any, store: FeatureStore) -> None:
+    changes: list[tuple[dict[str, Any], int]] = [
+        ({"image_size": 40}, 24), ({"augment": "light"}, 16), ({"feature_precision": "exact"}, 24),
         ({"freeze": -2}, 24),
-    ],
-    ids=str,
-)
-def test_what_changes_an_activation_is_a_new_address(
-    values: dict[str, Any], count: int, kept: Any, store: FeatureStore
-) -> None:
-    assert _passes(kept.changed(**values), store) == count
+    ]  # fmt: skip
+    assert [(values, _passes(kept.changed(**values), store)) for values, _ in changes] == changes
     assert _passes(kept, store) == 0
 
 
 def test_a_view_depends_on_strength_and_seed(kept: Any, store: FeatureStore) -> None:
     light = kept.changed(augment="light")
-    assert [_passes(light, store), _passes(light, store)] == [18, 0]
-    assert _passes(light.changed(seed=1), store) == 18
-    assert _passes(light.changed(augment="strong"), store) == 18
+    assert [_passes(light, store), _passes(light, store)] == [16, 0]
+    assert _passes(light.changed(seed=1), store) == 16
+    assert _passes(light.changed(augment="strong"), store) == 16
     assert _passes(light.changed(views=7), store) == 0
 
 
 def test_a_changed_weight_is_a_new_address_and_a_changed_head_is_none(kept: Any, store: FeatureStore) -> None:
     def first_weight(module: torch.nn.Module) -> None:
-        next(module.parameters()).data.view(-1)[0] += 1e-3
+        next(module.parameters()).data.mul_(1.001)
 
     def statistics(module: torch.nn.Module) -> None:
         next(part for part in module.modules() if isinstance(part, torch.nn.BatchNorm2d)).running_var.mul_(1.01)
@@ -426,7 +419,7 @@ def test_a_picture_is_known_by_its_bytes_and_not_by_its_label_or_split(
 
     assert [passes(), passes()] == [24, 0]
     table["label"] = table["label"].map({"red": "green", "green": "blue", "blue": "red"})
-    table["split"] = ["validation"] * 6 + ["train"] * 18 + ["test"] * 3
+    table["split"] = ["validation"] * 8 + ["train"] * 16 + ["test"] * 3
     assert passes() == 0
     table.loc[4, "path"] = str(make_picture(tmp_path / "new.png", seed=4, side=40))
     assert passes() == 1
@@ -494,7 +487,7 @@ def test_a_disk_that_is_full_by_now_ends_no_run(
     monkeypatch.setattr(FeatureStore, "load", load)
     found = _train(wanted, store)
     assert "uncached from here: the disk is full" in found.words
-    assert found.features.savings.computed == 18
+    assert found.features.savings.computed == 16
     found.require_same_bits(_uncached(wanted))
 
 
@@ -545,14 +538,13 @@ def test_a_cache_that_is_off_computes_keeps_and_says_nothing(recipe: Callable[..
 
 
 def test_a_large_activation_of_one_epoch_is_not_kept(recipe: Callable[..., Any], store: FeatureStore) -> None:
-    wanted = recipe("test_resnet", image_size=128, freeze=1, unfreeze=[], epochs=1)
-    found = _trainer(wanted, store)
-    words = found.features.words
-    if isinstance(found.feed, DirectFeed):
-        assert any("used in one epoch only" in line or "too little" in line for line in words)
-    longer = _trainer(wanted.changed(freeze=2, epochs=2), store)
-    assert isinstance(longer.feed, CachedFeed), longer.features.words
-    longer.features.close()
+    wanted = recipe("test_resnet", image_size=160, freeze=2, unfreeze=[], epochs=1)
+    once = _trainer(wanted, store)
+    assert isinstance(once.feed, DirectFeed)
+    assert "used in one epoch only, and large" in once.features.words[0]
+    twice = _trainer(wanted.changed(epochs=2), store)
+    assert isinstance(twice.feed, CachedFeed), twice.features.words
+    twice.features.close()
 
 
 # Shared passes.
@@ -575,13 +567,13 @@ def test_gradual_unfreezing_costs_one_pass_and_a_second_run_none(
     trainer.fit()
     assert trainer.features.savings.computed == 24
     # Beyond the one pass, a few examples to find and to check each of three cuts.
-    assert sum(seen) < 24 + 3 * 40 < 6 * (18 + 24)
-    assert trainer.features.savings.used == 6 * (18 + 18 + 6)
-    assert "cache: the trunk ran 24 times for 252 uses of its results" in trainer.features.summary()
+    assert sum(seen) < 24 + 3 * 40 < 6 * (16 + 24)
+    assert trainer.features.savings.used == 6 * (16 + 16 + 8)
+    assert "cache: the trunk ran 24 times for 240 uses of its results" in trainer.features.summary()
     trainer.features.close()
     again = _train(wanted, store)
     assert again.features.savings.computed == 0
-    assert again.features.savings.used == 252
+    assert again.features.savings.used == 240
     assert {k: v.tolist() for k, v in again.weights().items()} == {
         k: v.tolist() for k, v in trainer.model.module.state_dict().items()
     }

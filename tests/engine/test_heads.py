@@ -124,7 +124,7 @@ def _trainer(data: Path, folder: Path, **changes: Any) -> Trainer:
     recipe = small_run.recipe(data, folder, **{**plain, "dropout": 0.0, "epochs": 3, **changes})
     examples = tunebook.load_examples(recipe)
     model = tunebook.load_model(recipe, examples)
-    reader = workflow._reader(recipe, examples, model)
+    reader = workflow._features(recipe, examples, model).reader
     return Trainer(get_task(recipe.task), recipe, examples, model, reader, Devices(recipe, model.module))
 
 

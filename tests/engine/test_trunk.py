@@ -370,6 +370,20 @@ def test_a_stand_in_answers_for_the_module_it_stands_for() -> None:
     assert list(stand_in.parameters()) == []
 
 
+@pytest.mark.parametrize("shape", [(4, 6, 3, 3), (4, 6, 1, 1), (4, 5, 6)])
+def test_an_activation_lies_in_memory_as_the_trunk_left_it(shape: tuple[int, ...]) -> None:
+    cut = Made(Chain()).cut()
+    lasting = torch.randn(shape)
+    if len(shape) == 4:
+        lasting = torch.empty_permuted(shape, (0, 2, 3, 1)).copy_(lasting)
+    cut.remember_layout(lasting)
+    for kept in (lasting, lasting.contiguous().clone(memory_format=torch.contiguous_format), lasting.flip(0)):
+        found = cut._laid_out(kept)
+        assert found.stride() == lasting.stride()
+        assert torch.equal(found, kept)
+    assert cut._laid_out(lasting) is lasting
+
+
 def test_gradients_of_the_rest_are_the_whole_model_s() -> None:
     made = Made(Chain())
     cut = made.cut(1)
