@@ -1,0 +1,1 @@
+"""What a notebook shows: the control panel, the live curves and views of a report."""
