@@ -18,7 +18,8 @@ if TYPE_CHECKING:
 
 _DISTRIBUTIONS = (
     "tunebook", "torch", "torchvision", "timm", "transformers", "accelerate", "fastai", "lightning", "openvino",
-    "onnxruntime", "optuna", "numpy", "pillow", "jupyterlab", "ipykernel",
+    "onnxruntime", "optuna", "numpy", "pillow", "jupyterlab", "ipykernel", "tensorboard", "tensorboardX", "protobuf",
+    "fairlearn", "ipywidgets", "anywidget",
 )  # fmt: skip
 #: Rows and columns of the matrices, and how often they are multiplied.
 _SIDE, _TIMES = 1536, 6

@@ -43,6 +43,9 @@ START_TIMEOUT = 180
 #: commonly allow 30 between their first signal and the last.
 GRACE = 20.0
 
+#: Environment variable that tells what runs in the kernel that nobody looks on: pictures and text do, widgets do not.
+BATCH_VARIABLE = "TUNEBOOK_BATCH"
+
 _ENGINE = "tunebook"
 _SOURCE = "source.ipynb"
 _JOB = "job.json"
@@ -346,7 +349,7 @@ class _Execution:
         try:
             # The kernel's own log would come between the lines that a command prints.
             with (self.path / _KERNEL_LOG).open("wb") as log:
-                client.execute(stdout=log, stderr=log)
+                client.execute(stdout=log, stderr=log, env={**os.environ, BATCH_VARIABLE: "1"})
         except BaseException:
             # papermill would mark the cell in which the kernel died, and all after it, as completed.
             if manager.nb.cells:

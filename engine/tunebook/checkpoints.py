@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import re
 import shutil
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -189,7 +191,7 @@ def save_tensors(tensors: Mapping[str, torch.Tensor], path: Path) -> None:
         The file cannot be written; an error of the disk that the library wraps comes out as one too.
     """
     from safetensors import SafetensorError  # noqa: PLC0415 - needs torch, which is slow to import
-    from safetensors.torch import save  # noqa: PLC0415
+    from safetensors.torch import save_file  # noqa: PLC0415
 
     seen: set[int] = set()
     plain: dict[str, torch.Tensor] = {}
@@ -198,9 +200,16 @@ def save_tensors(tensors: Mapping[str, torch.Tensor], path: Path) -> None:
         plain[name] = whole.clone() if whole.data_ptr() in seen else whole
         seen.add(whole.data_ptr())
     try:
-        path.write_bytes(save(plain, metadata={"format": "pt"}))
+        # It writes from the tensors' own memory: a copy as bytes would be the largest thing that a run keeps.
+        save_file(plain, path, metadata={"format": "pt"})
     except SafetensorError as error:
-        raise OSError(str(error)) from error
+        raise _as_os_error(error) from error
+
+
+def _as_os_error(error: Exception) -> OSError:
+    """Turn the library's error back into that of the system, which it has as ``... (os error 28)``."""
+    number = re.search(r"\(os error (\d+)\)", str(error))
+    return OSError(int(number[1]), os.strerror(int(number[1]))) if number else OSError(str(error))
 
 
 def load_tensors(path: Path) -> dict[str, torch.Tensor]:

@@ -11,6 +11,7 @@ import typer
 from typer.core import TyperCommand
 
 from tunebook.cli_cache import cache_app
+from tunebook.cli_control import control_command
 from tunebook.cli_sweep import sweep_command
 from tunebook.cli_tables import print_columns, print_table
 from tunebook.errors import NotebookError, RecipeError, StorageError, TunebookError, shown
@@ -126,6 +127,8 @@ def run_command(  # a command's parameters are its options
 
 
 app.command("sweep", cls=_Pairs)(sweep_command)
+# A freeze may be -2, which is no option.
+app.command("control", context_settings={"ignore_unknown_options": True})(control_command)
 
 
 @app.command("runs")

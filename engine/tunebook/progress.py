@@ -9,6 +9,7 @@ from dataclasses import fields
 from typing import TYPE_CHECKING, Self, TextIO
 
 from tunebook.errors import StorageError, shown
+from tunebook.quantities import amount
 
 if TYPE_CHECKING:
     from rich.progress import Progress as Bar
@@ -52,10 +53,11 @@ def score(state: State) -> str:
 
 
 def figures(state: State) -> str:
-    """Write the numbers of a training that goes on: epoch, step, loss and time left, as far as they are known."""
+    """Write the numbers of a training that goes on: epoch, step, loss, speed, time left, memory, as far as known."""
     # State counts the epochs that are done; the one that a person watches is the next.
     epoch = f"epoch {min(state.epoch + 1, state.epochs)}/{state.epochs}" if state.epochs else ""
-    return "  ".join(part for part in (epoch, *_numbers(state)) if part)
+    memory = amount(state.memory) if state.memory > 0 else ""
+    return "  ".join(part for part in ("pauses" if state.paused else "", epoch, *_numbers(state), memory) if part)
 
 
 def describe(state: State) -> str:
@@ -90,7 +92,7 @@ def read_state(run: Run) -> State:
     StorageError
         It cannot be read, or holds something else than a run's state.
     """
-    kinds: dict[type, tuple[type, ...]] = {str: (str,), int: (int,), float: (int, float)}
+    kinds: dict[type, tuple[type, ...]] = {str: (str,), int: (int,), float: (int, float), bool: (bool,)}
     try:
         state = run.state()
         for item in fields(state):
@@ -200,7 +202,7 @@ class Progress:
         if title and title != self._title:
             self._title = title
             self._print(f"[{position.removeprefix('cell ')}] {title}" if position else title)
-        phase = safe(state.phase) if state is not None and state.state == "running" else self._phase
+        phase = _phase(state) if state is not None and state.state == "running" else self._phase
         if phase != self._phase:
             self._phase = phase
             self._print(f"  {phase}")
@@ -210,10 +212,15 @@ class Progress:
             print(line, file=self._stream, flush=True)
 
 
+def _phase(state: State) -> str:
+    return f"{safe(state.phase)} pauses".lstrip() if state.paused else safe(state.phase)
+
+
 def _numbers(state: State) -> list[str]:
     parts = [
         f"step {state.step}/{state.steps}" if state.steps else "",
         f"loss {state.loss:.3f}" if state.loss is not None else "",
+        f"{state.examples_per_second:.0f}/s" if state.examples_per_second is not None else "",
         f"{duration(state.seconds_left)} left" if state.seconds_left is not None else "",
     ]
     return [part for part in parts if part]

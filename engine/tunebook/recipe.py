@@ -150,6 +150,9 @@ class Recipe(BaseModel):
     run: FileName = field("", "name of the run directory; empty makes one from task and time", "Run")
     runs_dir: str = field("runs", "folder that holds the run directories", "Run", advanced=True, min_length=1)
     resume: str = field("", "run directory to go on with", "Run", advanced=True)
+    replay: str = field(
+        "", "run directory, or its control.jsonl, whose live commands are repeated at their steps", "Run", advanced=True
+    )
 
     @field_validator("unfreeze", mode="before")
     @classmethod

@@ -19,6 +19,7 @@ from tunebook.storage import read_json, storage_error, write_json
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from tunebook.control import Control
     from tunebook.reports import Report
 
 #: ``died`` is never written: it is what a reader sees of a run that is "running" without an owner.
@@ -46,6 +47,16 @@ class State:
         Training loss of the last step; ``None`` before the first.
     seconds_left
         Estimate for the rest of training; ``None`` while unknown.
+    examples_per_second
+        Training examples a second in the last steps; ``None`` while it does not train.
+    memory
+        Bytes of memory that the training process holds; 0 while unknown.
+    lr
+        Peak learning rate in force, which a live command may have changed; ``None`` before the first step.
+    freeze
+        What trains, in words: ``"blocks.5 + head train"``.
+    paused
+        Whether a hand makes it pause.
     baseline, metric
         Test accuracy of the baseline and of the tuned model, from 0 to 1; ``None`` until measured.
     message
@@ -65,6 +76,11 @@ class State:
     steps: int = 0
     loss: float | None = None
     seconds_left: float | None = None
+    examples_per_second: float | None = None
+    memory: int = 0
+    lr: float | None = None
+    freeze: str = ""
+    paused: bool = False
     baseline: float | None = None
     metric: float | None = None
     message: str = ""
@@ -168,8 +184,16 @@ class Run:
         known = {f.name for f in fields(State)}
         state = State(**{key: value for key, value in raw.items() if key in known})
         if state.state == "running" and self._lock is None and not self._owned(state):
-            return replace(state, state="died", message=state.message or "its process is gone; it can be resumed")
+            message = state.message or "its process is gone; it can be resumed"
+            return replace(state, state="died", message=message, paused=False)
         return state
+
+    @property
+    def control(self) -> Control:
+        """The live commands of this run: what was asked for, what became of it, and more of it."""
+        from tunebook.control import FILE, Control  # noqa: PLC0415 - `tunebook runs` needs none of it
+
+        return Control(self.path / FILE)
 
     def _raw_state(self) -> dict[str, Any]:
         raw = read_json(self.path / "state.json")

@@ -203,6 +203,9 @@ def _base_recipe(notebook: Mapping[str, Any], given: Mapping[str, Any]) -> Recip
     if given.get("resume"):
         msg = "resume is not a parameter of a search; go on with a sweep by `tunebook sweep --resume SWEEP`"
         raise RecipeError(msg)
+    if given.get("replay"):
+        msg = "replay is not a parameter of a search: trials take no live commands; leave it out"
+        raise RecipeError(msg)
     values = settle_parameters(notebook, given)
     cell = {name: value for name, value in parameters_of(notebook).items() if name in kind.model_fields}
     for name, value in cell.items():
@@ -210,7 +213,7 @@ def _base_recipe(notebook: Mapping[str, Any], given: Mapping[str, Any]) -> Recip
             msg = f"parameter {name}: the notebook's value is no plain value; set it with -p {name} VALUE"
             raise RecipeError(msg)
     # Trials have no run directories of their own.
-    return kind(**{**cell, **values, "run": "", "runs_dir": "runs", "resume": ""})
+    return kind(**{**cell, **values, "run": "", "runs_dir": "runs", "resume": "", "replay": ""})
 
 
 def _check_number(name: str, value: object, low: int, high: int) -> int:

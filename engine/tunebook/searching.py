@@ -19,7 +19,7 @@ from tunebook.tuning import Tuning
 
 if TYPE_CHECKING:
     import threading
-    from collections.abc import Callable, Generator, Mapping, Sequence
+    from collections.abc import Callable, Mapping, Sequence
 
     import pandas as pd
 
@@ -133,7 +133,7 @@ class Search:
         )
 
 
-class Searching:
+class Searching(Tuning[Search]):
     """
     A search under way.
 
@@ -148,42 +148,7 @@ class Searching:
 
     def __init__(self, sweep: Sweep) -> None:
         self.sweep = sweep
-        self._tuning = Tuning(sweep.work, sweep.describe)
-
-    @property
-    def run(self) -> Run:
-        """The sweep's directory."""
-        return self.sweep.run
-
-    def stop(self) -> None:
-        """End the search; waiting for it then raises ``TrainingStopped``."""
-        self._tuning.stop()
-
-    def done(self) -> bool:
-        """Whether it has ended, well or not."""
-        return self._tuning.done()
-
-    def result(self, timeout: float | None = None) -> Search:
-        """
-        Wait for what it finds.
-
-        Parameters
-        ----------
-        timeout
-            Longest time in seconds to wait; ``None`` is no limit.
-
-        Raises
-        ------
-        TunebookError
-            It failed or was stopped; the directory says the same.
-        TimeoutError
-            It is not done yet.
-        """
-        return Search(self._tuning.result(timeout))
-
-    def __await__(self) -> Generator[Any, None, Search]:
-        run = yield from self._tuning.__await__()
-        return Search(run)
+        super().__init__(lambda stop: Search(sweep.work(stop)), sweep.describe, sweep.run)
 
 
 class Sweep:

@@ -23,7 +23,7 @@ FORMS = "low..high, low..high/step, log(low,high), or choices a,b,c"
 #: What decides which examples a trial is judged on, or where it writes: with it, trials could not be compared.
 FIXED = (
     "data", "label", "sensitive", "multi_label", "on_problem", "validation_fraction", "test_fraction", "min_per_class",
-    "max_examples", "seed", "run", "runs_dir", "resume",
+    "max_examples", "seed", "run", "runs_dir", "resume", "replay",
 )  # fmt: skip
 
 _NUMBER = r"[+-]?(?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d+)?"

@@ -5,13 +5,14 @@ from __future__ import annotations
 import math
 import time
 from dataclasses import asdict, dataclass, field
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any, NoReturn, cast
 
 import numpy as np
 import torch
 
 from tunebook.balance import class_weights, example_weights
 from tunebook.checkpoints import Checkpoint
+from tunebook.commands import Commands
 from tunebook.errors import TrainingError, TunebookError
 from tunebook.examples import examples_to_fit
 from tunebook.features import Features
@@ -21,17 +22,21 @@ from tunebook.schedules import lr_factor
 
 if TYPE_CHECKING:
     import threading
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Mapping, Sequence
 
     from torch import Tensor
 
     from tunebook.checkpoints import Checkpoints
+    from tunebook.control import Control, Outcome
     from tunebook.devices import Devices
     from tunebook.events import EventLog
     from tunebook.examples import Examples
     from tunebook.feeds import Feed
     from tunebook.recipe import Freeze, Recipe
-    from tunebook.tasks.base import Model, Reader, Task
+    from tunebook.tasks.base import Batch, Model, Reader, Task
+
+#: How much a step counts in the speed of the one after it: the last ten or so decide.
+_MEMORY = 0.9
 
 
 class TrainingStopped(TunebookError):  # noqa: N818 - it is not a failure
@@ -49,6 +54,8 @@ class Progress:
         Steps done in all, epochs done, steps done in the epoch that is under way.
     freeze
         The freeze in force.
+    stage
+        Entries of the recipe's ``unfreeze`` that have had their turn.
     lr
         Peak learning rate in force.
     dropout
@@ -63,6 +70,10 @@ class Progress:
         Epochs since the best one.
     threads
         Threads with which the run was started: sums over threads, and so bits, depend on it.
+    heard
+        Ids of the live commands that took effect since the last step.
+    is_finishing
+        Whether training is to end before its next step, and be measured.
     is_done
         Whether training is over.
     """
@@ -71,6 +82,7 @@ class Progress:
     epoch: int = 0
     in_epoch: int = 0
     freeze: Any = "none"
+    stage: int = 0
     lr: float = 0.0
     dropout: dict[str, float | None] = field(default_factory=dict)
     loss_sum: float = 0.0
@@ -79,6 +91,8 @@ class Progress:
     best: dict[str, float] = field(default_factory=dict)
     waited: int = 0
     threads: int = 0
+    heard: list[str] = field(default_factory=list)
+    is_finishing: bool = False
     is_done: bool = False
 
 
@@ -94,11 +108,26 @@ class Trainer:
         Where the curves and the weights go; ``None`` keeps nothing, as in all processes but the main one.
     features
         What is cached of the frozen trunk; made here when not given.
+    control
+        Where live commands come from; ``None`` takes none, as in all processes but the main one.
+    replay, since
+        See :class:`tunebook.commands.Commands`.
+
+    Attributes
+    ----------
+    trains
+        What trains under the freeze in force, in words: ``"blocks.5 + head train"``.
+    examples_per_second
+        Speed of the last steps; ``None`` before the first.
+    waited_seconds
+        Time for which a hand made the run pause.
+    wants_histograms
+        Whether the next step logs histograms of its weights and gradients.
 
     Raises
     ------
     RecipeError
-        A freeze, a dropout rate or a class weight does not fit the model or the data.
+        A freeze, a dropout rate, a class weight or a replay does not fit the model or the data.
     """
 
     def __init__(
@@ -113,6 +142,9 @@ class Trainer:
         log: EventLog | None = None,
         checkpoints: Checkpoints | None = None,
         features: Features | None = None,
+        control: Control | None = None,
+        replay: Sequence[Outcome] = (),
+        since: float = 0.0,
     ) -> None:
         self.task, self.recipe, self.examples, self.model = task, recipe, examples, model
         self.reader, self.devices, self.log, self.checkpoints = reader, devices, log, checkpoints
@@ -135,9 +167,15 @@ class Trainer:
         self.steps = self.steps_per_epoch * recipe.epochs
         self.seconds_left: float | None = None
         self.last_loss: float | None = None
+        self.trains = ""
+        self.wants_histograms = False
+        self.waited_seconds = 0.0
+        self._pace, self._epoch_pace = _Pace(_MEMORY), _Pace()
+        self._restored: int | None = None
         self.set_dropout(recipe.dropout_rates())
         self.set_freeze(recipe.freeze)
         self._sample = examples_to_fit(self._rows, recipe.seed)
+        self.commands = Commands(self, control, replay, since)
 
     # What a hand may change between any two steps.
 
@@ -146,6 +184,9 @@ class Trainer:
         self.model.stages.apply(freeze)
         self.progress.freeze = freeze
         self._feed = None
+        words = self.model.stages.describe_names(self.model.stages.frozen)
+        is_one = words in (*self.model.stages.names, "whole model")
+        self.trains = f"{words} {'trains' if is_one else 'train'}"
 
     def set_dropout(self, rates: Mapping[str, float | None]) -> None:
         """Change the dropout rates of some kinds from the next step on."""
@@ -175,7 +216,7 @@ class Trainer:
         stop
             When set, training ends after the step under way, with a checkpoint.
         on_step
-            Called after each step and each epoch.
+            Called after each step and each epoch, and ten times a second while the run pauses.
 
         Raises
         ------
@@ -186,30 +227,85 @@ class Trainer:
         StorageError
             The log or a checkpoint cannot be written.
         """
-        started, first = time.monotonic(), self.progress.step
-        self._saved = started
+        self._saved = self._started = time.monotonic()
+        self._first, self.waited_seconds = self.progress.step, 0.0
+        self.commands.begin()
+        if self._restored is None:
+            self._begin_epoch()
         while not self.progress.is_done:
-            epoch = self.progress.epoch
-            if self.progress.in_epoch == 0:
-                self._begin_epoch(epoch)
-            batches = self._batches(epoch)
-            for number in range(self.progress.in_epoch, len(batches)):
-                self._step(batches[number], epoch, number)
-                per_step = (time.monotonic() - started) / (self.progress.step - first)
-                self.seconds_left = per_step * (self.steps - self.progress.step)
-                if on_step is not None:
-                    on_step(self)
-                if self.devices.agree(stop is not None and stop.is_set()):
-                    self.save()
-                    msg = f"stopped after step {self.progress.step} of {self.steps}; it can be resumed"
-                    raise TrainingStopped(msg)
-                if self._is_time_to_save() and number + 1 < len(batches):
-                    self.save()
-            self._end_epoch(epoch)
-            self.save()
+            self._train_epoch(stop, on_step)
+        self.commands.close()
+        return self.progress
+
+    def _train_epoch(self, stop: threading.Event | None, on_step: Callable[[Trainer], None] | None) -> None:
+        progress, epoch = self.progress, self.progress.epoch
+        batches = self._batches(epoch)
+        self._epoch_pace = _Pace()
+
+        def tell() -> None:
             if on_step is not None:
                 on_step(self)
-        return self.progress
+
+        self._heed(stop)
+        for number in range(progress.in_epoch, len(batches)):
+            if self.commands.act(stop, tell):
+                self._stop()
+            if progress.is_finishing:
+                break
+            began = time.monotonic()
+            self._step(batches[number], epoch, number)
+            self._note_time(len(batches[number]), began)
+            tell()
+            self._heed(stop)
+            if self._is_time_to_save() and number + 1 < len(batches):
+                self.save()
+        if progress.in_epoch:
+            self._end_epoch(epoch, stop)
+        else:
+            progress.is_done = True  # a hand ended it between two epochs
+        tell()
+        if not progress.is_done:
+            self._begin_epoch()
+        # After the next epoch's beginning: what is logged there comes once, however often the run goes on from here.
+        self.save()
+
+    def _heed(self, stop: threading.Event | None) -> None:
+        """Take in what is asked for, and stop if that is it."""
+        if self.commands.listen(stop):
+            self._stop()
+
+    def _stop(self) -> NoReturn:
+        self.save()
+        msg = f"stopped after step {self.progress.step} of {self.steps}; it can be resumed"
+        raise TrainingStopped(msg)
+
+    def _note_time(self, examples: int, began: float) -> None:
+        now = time.monotonic()
+        self._pace.add(examples, now - began)
+        self._epoch_pace.add(examples, now - began)
+        per_step = (now - self._started - self.waited_seconds) / (self.progress.step - self._first)
+        self.seconds_left = per_step * (self.steps - self.progress.step)
+
+    @property
+    def examples_per_second(self) -> float | None:
+        """Training examples a second in the last steps, without measuring; ``None`` before the first."""
+        return self._pace.rate()
+
+    @property
+    def is_paused(self) -> bool:
+        """Whether a hand makes the run pause."""
+        return self.commands.is_paused
+
+    @property
+    def is_at_checkpoint(self) -> bool:
+        """Whether no step was made since a checkpoint was restored."""
+        return self.progress.step == self._restored
+
+    def mark(self, words: str) -> None:
+        """Log a change that a curve should show at this step, for good."""
+        if self.log is not None:
+            self.log.text("marks", words, self.progress.step)
+            self.log.flush()
 
     def _batches(self, epoch: int) -> list[np.ndarray]:
         """Return the rows of each step of an epoch; a last batch too small for BatchNorm on every device is joined."""
@@ -218,12 +314,17 @@ class Trainer:
             batches[-2:] = [np.concatenate(batches[-2:])]
         return batches
 
-    def _begin_epoch(self, epoch: int) -> None:
-        for first, freeze in self.recipe.unfreeze:
-            if first == epoch:
-                self.set_freeze(freeze)
+    def _begin_epoch(self) -> None:
+        """Begin the recipe's next stage where it is due, and log what trains."""
+        progress = self.progress
+        due = [freeze for first, freeze in self.recipe.unfreeze[progress.stage :] if first <= progress.epoch]
+        for freeze in due:
+            self.set_freeze(freeze)
+        progress.stage += len(due)
+        if due or progress.step == 0:
+            self.mark(f"stage: {self.trains}")
         if self.log is not None:
-            self.log.scalars({"trainable_parameters": self.model.stages.trainable()}, self.progress.step)
+            self.log.scalars({"trainable_parameters": self.model.stages.trainable()}, progress.step)
 
     def _step(self, rows: np.ndarray, epoch: int, number: int) -> None:
         part = self.devices.part(len(rows))
@@ -234,6 +335,31 @@ class Trainer:
         # run needs no generator state, and what else draws from it changes nothing.
         seeds = np.random.SeedSequence([self.recipe.seed, 23, self.progress.step, self.devices.rank])
         torch.manual_seed(int(seeds.generate_state(1, np.uint64)[0]) >> 1)
+        value = self._backward(batches)
+        trained = [p for p in self.model.module.parameters() if p.requires_grad]
+        self.devices.add_gradients(trained)
+        if self.wants_histograms:
+            self._log_histograms()
+        limit = self.recipe.clip_norm or math.inf
+        norm = float(torch.nn.utils.clip_grad_norm_(trained, limit))
+        if not math.isfinite(norm):
+            raise self._diverged(f"the gradient's norm became {norm}")
+        self._set_learning_rates()
+        self.optimizer.step()
+        self.optimizer.zero_grad(set_to_none=True)
+        self.last_loss = value
+        progress = self.progress
+        progress.step += 1
+        progress.in_epoch += 1
+        progress.loss_sum += value
+        progress.loss_count += 1
+        progress.heard = []
+        if self.log is not None and progress.step % self.recipe.log_every == 0:
+            rates = {f"lr/{name}": lr for name, lr in self._learning_rates().items()}
+            self.log.scalars({"train/loss": value, "train/grad_norm": norm, **rates}, progress.step)
+
+    def _backward(self, batches: Sequence[Batch]) -> float:
+        """Compute the gradients of a step's loss, and return the loss over all processes."""
         smoothing, objective = self.recipe.label_smoothing, self.model.objective
         targets = [batch.targets.to(self.devices.device) for batch in batches]
         normaliser = torch.stack([objective.normaliser(part, self._weights, smoothing) for part in targets]).sum()
@@ -249,23 +375,22 @@ class Trainer:
         value = float(self.devices.add_up(torch.stack(losses).sum()))
         if not math.isfinite(value):
             raise self._diverged(f"the loss became {value}")
-        trained = [p for p in self.model.module.parameters() if p.requires_grad]
-        self.devices.add_gradients(trained)
-        limit = self.recipe.clip_norm or math.inf
-        norm = float(torch.nn.utils.clip_grad_norm_(trained, limit))
-        if not math.isfinite(norm):
-            raise self._diverged(f"the gradient's norm became {norm}")
-        self._set_learning_rates()
-        self.optimizer.step()
-        self.optimizer.zero_grad(set_to_none=True)
-        self.last_loss = value
-        self.progress.step += 1
-        self.progress.in_epoch += 1
-        self.progress.loss_sum += value
-        self.progress.loss_count += 1
-        if self.log is not None and self.progress.step % self.recipe.log_every == 0:
-            rates = {f"lr/{name}": lr for name, lr in self._learning_rates().items()}
-            self.log.scalars({"train/loss": value, "train/grad_norm": norm, **rates}, self.progress.step)
+        return value
+
+    def _log_histograms(self) -> None:
+        """Log the weights of every stage and the gradients of those that train, as a step finds them."""
+        self.wants_histograms = False
+        if self.log is None:
+            return
+        parameters = dict(self.model.module.named_parameters())
+        for stage in self.model.stages.items:
+            weights = [parameters[name].detach() for name in stage.parameters]
+            gradients = [parameters[name].grad for name in stage.parameters]
+            there = [gradient for gradient in gradients if gradient is not None]
+            for tag, tensors in (("weights", weights), ("gradients", there)):
+                if tensors:
+                    values = torch.cat([tensor.float().reshape(-1) for tensor in tensors]).cpu().numpy()
+                    self.log.histogram(f"{tag}/{stage.name}", values, self.progress.step + 1)
 
     def _diverged(self, what: str) -> TrainingError:
         kept = (
@@ -278,10 +403,10 @@ class Trainer:
             f"set a lower lr (now {self.progress.lr:g}), a longer warmup, or clip_norm (now {self.recipe.clip_norm:g})"
         )
 
-    def _end_epoch(self, epoch: int) -> None:
+    def _end_epoch(self, epoch: int, stop: threading.Event | None) -> None:
         self.devices.share_buffers(self.model.module)
-        validation = self._evaluate(self.examples.rows("validation"))
-        fit = self._evaluate(self._sample)
+        validation = self._evaluate(self.examples.rows("validation"), stop)
+        fit = self._evaluate(self._sample, stop)
         progress = self.progress
         row = {
             "epoch": epoch + 1,
@@ -306,12 +431,16 @@ class Trainer:
         else:
             progress.waited += 1
         patient = not self.recipe.patience or progress.waited < self.recipe.patience
-        progress.is_done = progress.epoch >= self.recipe.epochs or not patient
+        progress.is_done = progress.is_finishing or progress.epoch >= self.recipe.epochs or not patient
         if self.log is not None:
-            self.log.scalars(_curves(row), progress.step)
+            speed = {"speed/examples_per_second": self._epoch_pace.rate() or math.nan}
+            self.log.scalars({**_curves(row), **speed, "memory/rss_mb": resident_bytes() / 1e6}, progress.step)
+            self.log.tensor("confusion/validation", np.array(validation["confusion"]), progress.step)
 
-    def _evaluate(self, rows: np.ndarray) -> dict[str, Any]:
-        scores = predict_scores(self.feed, self.model, rows, self.devices)
+    def _evaluate(self, rows: np.ndarray, stop: threading.Event | None) -> dict[str, Any]:
+        # Several processes look at the commands together, and that only between steps.
+        feed = self.feed if self.devices.count > 1 else _Heeding(self.feed, lambda: self._heed(stop))
+        scores = predict_scores(feed, self.model, rows, self.devices)
         return measure(scores, self._truth[rows], self.examples.classes)
 
     # The optimizer.
@@ -373,6 +502,7 @@ class Trainer:
         try:
             self.model.module.load_state_dict(checkpoint.model)
             self.progress = Progress(**checkpoint.progress)
+            self._restored = self.progress.step
         except (RuntimeError, TypeError) as error:
             msg = (
                 f"the checkpoint does not fit this run: {str(error).splitlines()[0]}; resume with the run's own recipe"
@@ -401,6 +531,47 @@ class Trainer:
             for parameter, entries in self.optimizer.state.items()
             for entry, value in entries.items()
         }
+
+
+class _Pace:
+    """
+    Examples a second.
+
+    Parameters
+    ----------
+    memory
+        How much what was before still counts when something is added, from 0 to 1.
+    """
+
+    def __init__(self, memory: float = 1.0) -> None:
+        self._memory, self._examples, self._seconds = memory, 0.0, 0.0
+
+    def add(self, examples: int, seconds: float) -> None:
+        self._examples = self._memory * self._examples + examples
+        self._seconds = self._memory * self._seconds + seconds
+
+    def rate(self) -> float | None:
+        return self._examples / self._seconds if self._seconds > 0.0 else None
+
+
+class _Heeding:
+    """A feed that heeds commands before each batch that is measured: a validation set may take longer than a step."""
+
+    def __init__(self, feed: Feed, heed: Callable[[], None]) -> None:
+        self._feed, self._heed = feed, heed
+        self.training_batches, self.evaluation_batches = feed.training_batches, feed.evaluation_batches
+        self.logits = feed.logits
+
+    def inputs(self, rows: np.ndarray) -> dict[str, Tensor]:
+        self._heed()
+        return self._feed.inputs(rows)
+
+
+def resident_bytes() -> int:
+    """Return the bytes of memory that this process holds."""
+    import psutil  # noqa: PLC0415
+
+    return int(psutil.Process().memory_info().rss)
 
 
 def _curves(row: Mapping[str, Any]) -> dict[str, float]:

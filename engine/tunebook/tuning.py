@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import sys
-import threading
 import time
 from concurrent.futures import Future
 from contextlib import ExitStack, closing, nullcontext, suppress
 from dataclasses import asdict
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from threading import Event, Thread
+from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 import numpy as np
 import pandas as pd
@@ -20,6 +20,7 @@ from tunebook import machine
 from tunebook.baseline import SPLITS, Baseline
 from tunebook.card import write_card
 from tunebook.checkpoints import Checkpoints
+from tunebook.control import recorded
 from tunebook.devices import Devices
 from tunebook.errors import RecipeError, StorageError, TunebookError, shown
 from tunebook.events import EventLog
@@ -32,7 +33,7 @@ from tunebook.predicting import predict_scores
 from tunebook.reports import Report
 from tunebook.runs import Run
 from tunebook.storage import read_json, replacing, replacing_folder, write_json, write_text
-from tunebook.training import Trainer, TrainingStopped
+from tunebook.training import Trainer, TrainingStopped, resident_bytes
 from tunebook.verdict import judge
 
 if TYPE_CHECKING:
@@ -42,17 +43,21 @@ if TYPE_CHECKING:
     from tunebook.recipe import Recipe
     from tunebook.tasks.base import Model, Reader, Task
 
+T = TypeVar("T")
+
 #: What may differ between a run and its resumption: it changes where things are kept, not what is computed.
 FREE_TO_CHANGE = ("run", "runs_dir", "resume", "onnx", "checkpoint_seconds", "on_problem")
 #: Seconds between two writes of state.json while training.
 _HEARTBEAT = 0.5
 #: Seconds between two updates of a notebook's progress display.
 _REFRESH = 0.5
+#: What is true of a run that does not train.
+_AT_REST: dict[str, Any] = {"paused": False, "seconds_left": None, "examples_per_second": None}
 
 
-class Tuning:
+class Tuning(Generic[T]):
     """
-    A training under way.
+    A training, or a search, under way.
 
     In a notebook, ``run = await tune(...)`` keeps the kernel free while it trains; in a script,
     ``tune(...).result()`` waits. Interrupting either ends training at the next step with a checkpoint.
@@ -60,23 +65,31 @@ class Tuning:
     Parameters
     ----------
     work
-        Called in a thread with the stop event; returns the finished run.
+        Called in a thread with the stop event; returns what it is awaited for, such as the finished run.
     describe
         Gives a text that says how far it is.
+    run
+        The run directory.
     """
 
-    def __init__(self, work: Callable[[threading.Event], Run], describe: Callable[[], str]) -> None:
-        self._stop = threading.Event()
+    def __init__(self, work: Callable[[Event], T], describe: Callable[[], str], run: Run) -> None:
+        self._run = run
+        self._stop = Event()
         self._describe = describe
-        self._future: Future[Run] = Future()
-        self._thread = threading.Thread(target=self._work, args=(work,), name="tunebook-training", daemon=True)
+        self._future: Future[T] = Future()
+        self._thread = Thread(target=self._work, args=(work,), name="tunebook-training", daemon=True)
         self._thread.start()
 
-    def _work(self, work: Callable[[threading.Event], Run]) -> None:
+    def _work(self, work: Callable[[Event], T]) -> None:
         try:
             self._future.set_result(work(self._stop))
         except BaseException as error:  # noqa: BLE001 - it is raised where the result is awaited
             self._future.set_exception(error)
+
+    @property
+    def run(self) -> Run:
+        """The run directory, from the start; ``run.control`` takes live commands."""
+        return self._run
 
     def stop(self) -> None:
         """End training after the step under way, with a checkpoint; awaiting it then raises ``TrainingStopped``."""
@@ -86,7 +99,11 @@ class Tuning:
         """Whether it has ended, well or not."""
         return self._future.done()
 
-    def result(self, timeout: float | None = None) -> Run:
+    def describe(self) -> str:
+        """Say how far it is, in some lines."""
+        return self._describe()
+
+    def result(self, timeout: float | None = None) -> T:
         """
         Wait for the finished run.
 
@@ -110,24 +127,45 @@ class Tuning:
                 self._future.result()
             raise
 
-    def __await__(self) -> Generator[Any, None, Run]:
-        return self._wait().__await__()
+    def __await__(self) -> Generator[Any, None, T]:
+        return self.wait(_Display().update).__await__()
 
-    async def _wait(self) -> Run:
-        shown_text = _Display()
+    async def wait(self, show: Callable[[str], None] | None = None) -> T:
+        """
+        Wait for the finished run, and keep the kernel free meanwhile.
+
+        Parameters
+        ----------
+        show
+            Called about twice a second, and once at the end, with a text that says how far it is; ``None`` shows
+            nothing. When it raises, training is stopped, and the error goes on.
+
+        Raises
+        ------
+        TunebookError
+            Training failed or was stopped; the run directory says the same.
+        asyncio.CancelledError
+            It was interrupted; training has then ended with a checkpoint.
+        """
         future = asyncio.wrap_future(self._future)
+
+        def tell() -> None:
+            if show is not None:
+                show(self._describe())
+
         try:
             while not future.done():
-                shown_text.update(self._describe())
+                tell()
                 # Waiting does not cancel the future when it is itself cancelled, as an interrupt does.
                 await asyncio.wait({future}, timeout=_REFRESH)
-        except asyncio.CancelledError:
+        except BaseException:
             self.stop()
             await asyncio.wait({future})
-            future.exception()  # asked for, or asyncio complains at exit that nobody did; the cancellation goes on
-            shown_text.update(self._describe())
+            future.exception()  # asked for, or asyncio complains at exit that nobody did; what came goes on
+            with suppress(Exception):  # it may be what the showing raised
+                tell()
             raise
-        shown_text.update(self._describe())
+        tell()
         return self._future.result()
 
 
@@ -166,6 +204,13 @@ class Session:
         Examples that the checks dropped, by kind of finding, for the model card.
     features
         What is cached of the frozen trunk; made here when not given.
+
+    Raises
+    ------
+    RecipeError
+        There is nothing to replay where the recipe says.
+    StorageError
+        See :func:`open_run`.
     """
 
     def __init__(
@@ -183,14 +228,19 @@ class Session:
         self.task, self.recipe, self.examples, self.model, self.reader = task, recipe, examples, model, reader
         self.baseline, self.dropped = baseline, dict(dropped)
         self.devices = Devices(recipe, model.module)
+        self._replay, self._words = self.devices.agree(
+            recorded(recipe.replay, recipe.runs_dir) if recipe.replay and self.devices.is_main else ([], [])
+        )
         self.run = Run(Path(self.devices.agree(str(open_run(recipe).path) if self.devices.is_main else "")))
+        self._since = _resumed_at(self.run) if recipe.resume else 0.0
         self.trainer: Trainer | None = None
         self.phase = "preparing"
         self._beat = 0.0
+        self._told: tuple[Any, ...] = ()
 
     # The whole of it.
 
-    def work(self, stop: threading.Event) -> Run:
+    def work(self, stop: Event) -> Run:
         """
         Train, measure and write the run directory.
 
@@ -205,14 +255,14 @@ class Session:
                 self._train(stop)
                 self._finish()
             except TrainingStopped as stopped:
-                self._say(state="stopped", phase="stopped", message=str(stopped), finished=time.time())
+                self._say(state="stopped", phase="stopped", message=str(stopped), finished=time.time(), **_AT_REST)
                 msg = f"{stopped}: resume={str(run.path)!r}, or `tunebook run --resume {run.path}`"
                 raise TrainingStopped(msg) from None
             except BaseException as error:
                 # A full disk may refuse this too; then the run is found without an owner, and reported as died.
                 with suppress(StorageError):
                     message = str(error) if isinstance(error, TunebookError) else f"{type(error).__name__}: {error}"
-                    self._say(state="failed", phase="failed", message=message, finished=time.time())
+                    self._say(state="failed", phase="failed", message=message, finished=time.time(), **_AT_REST)
                 raise
         return run
 
@@ -231,8 +281,12 @@ class Session:
             head.append(f"step {progress.step}/{trainer.steps}")
             if trainer.last_loss is not None:
                 head.append(f"loss {trainer.last_loss:.3f}")
+            if trainer.examples_per_second is not None:
+                head.append(f"{trainer.examples_per_second:.0f}/s")
             if trainer.seconds_left is not None:
                 head.append(f"{trainer.seconds_left / 60:.1f} min left")
+            if trainer.is_paused:
+                head.insert(1, "pauses")
         best = progress.best.get("epoch")
         rows = [
             f"{row['epoch']:>5}  {row['train']['loss']:>10.3f}  {row['validation']['loss']:>10.3f}  "
@@ -240,7 +294,8 @@ class Session:
             f"{' *' if row['epoch'] == best else '  '}  {row['trains']}"
             for row in progress.history[-30:]
         ]
-        said = [*(f"cache: {line}" for line in self.features.words), *filter(None, [self.features.summary()])]
+        said = [f"control: {line}" for line in (*self._words, *trainer.commands.words)]
+        said += [*(f"cache: {line}" for line in self.features.words), *filter(None, [self.features.summary()])]
         names = f"{'epoch':>5}  {'train loss':>10}  {'valid loss':>10}  {'accuracy':>10}  {'macro-F1':>10}    trains"
         return "\n".join(["  ".join(head), *([names, *rows] if rows else []), *said])
 
@@ -250,7 +305,7 @@ class Session:
         if self.devices.is_main:
             self.run.update(durable=durable, **changes)
 
-    def _train(self, stop: threading.Event) -> None:
+    def _train(self, stop: Event) -> None:
         recipe, run = self.recipe, self.run
         accuracy = self.baseline.best["test"]["accuracy"] if self.baseline is not None else None
         self._say(
@@ -269,6 +324,7 @@ class Session:
             trainer = Trainer(
                 self.task, recipe, self.examples, self.model, self.reader, self.devices,
                 log=log, checkpoints=checkpoints if self.devices.is_main else None, features=self.features,
+                control=run.control if self.devices.is_main else None, replay=self._replay, since=self._since,
             )  # fmt: skip
             if found:
                 trainer.restore(found[0])
@@ -284,18 +340,16 @@ class Session:
                 log.hyperparameters(recipe.model_dump(), found_best, trainer.progress.step)
 
     def _on_step(self, trainer: Trainer) -> None:
-        now = time.monotonic()
-        if now - self._beat < _HEARTBEAT and trainer.progress.in_epoch:
+        now, progress = time.monotonic(), trainer.progress
+        told = progress.epoch, trainer.is_paused
+        if now - self._beat < _HEARTBEAT and told == self._told:
             return
-        self._beat = now
-        progress = trainer.progress
+        self._beat, self._told = now, told
         self._say(
-            durable=False,
-            step=progress.step,
-            epoch=progress.epoch,
-            loss=trainer.last_loss,
-            seconds_left=trainer.seconds_left,
-        )
+            durable=False, step=progress.step, epoch=progress.epoch, loss=trainer.last_loss,
+            seconds_left=trainer.seconds_left, examples_per_second=trainer.examples_per_second,
+            memory=resident_bytes(), lr=progress.lr, freeze=trainer.trains, paused=trainer.is_paused,
+        )  # fmt: skip
 
     def _describe_run(self, *, resumed: bool) -> None:
         recipe = {
@@ -319,7 +373,7 @@ class Session:
     def _finish(self) -> None:
         trainer, run = self.trainer, self.run
         assert trainer is not None  # noqa: S101
-        self._say(phase="measuring", step=trainer.progress.step, epoch=trainer.progress.epoch, seconds_left=None)
+        self._say(phase="measuring", step=trainer.progress.step, epoch=trainer.progress.epoch, **_AT_REST)
         weights, _ = Checkpoints(run.path / "checkpoints").load_best()
         module = self.model.module
         module.load_state_dict(weights)
@@ -358,6 +412,7 @@ class Session:
             state="finished", phase="finished", metric=tuned["test"]["accuracy"], message="", finished=time.time()
         )
         Checkpoints(run.path / "checkpoints").drop_steps()
+        trainer.commands.close()
 
     def _metrics(self, trainer: Trainer, tuned: dict[str, Any]) -> dict[str, Any]:
         history = trainer.progress.history
@@ -423,6 +478,12 @@ def open_run(recipe: Recipe) -> Run:
         if (path / "state.json").is_file() and Run(path).state().state == "queued":
             return Run(path)
     return Run.create(recipe.runs_dir, recipe.run, recipe.task)
+
+
+def _resumed_at(run: Run) -> float:
+    """Return when a run was told to go on, in seconds since 1970: before now where `tunebook run` started a kernel."""
+    state = run.state()
+    return state.heartbeat if state.state == "queued" else time.time()
 
 
 def _check_same(before: Mapping[str, Any], now: Mapping[str, Any], run: Run) -> None:

@@ -93,6 +93,7 @@ def test_every_benchmark_of_the_issue_is_listed(capsys: pytest.CaptureFixture[st
     listed = capsys.readouterr().out
     for name in ("frozen-pictures", "tail-pictures", "text-full", "text-frozen", "search", "memory", "start"):
         assert f"{name}: " in listed
+    assert "event-files: " in listed
     for peer in ("bare loop", "fastai", "Trainer", "Lightning", "timm's recipe", "its cache there"):
         assert peer in listed
 
@@ -334,6 +335,20 @@ def test_the_command_answers_and_its_modules_are_not_counted() -> None:
     assert report.medians["tunebook --help"]["cpu"] < report.medians["import torch alone"]["cpu"]
     assert report.medians["import torch alone"]["modules"] > 300
     assert "modules" not in report.medians["tunebook --help"]
+
+
+@pytest.mark.usefixtures("no_rates")
+def test_a_log_is_read_faster_than_by_tensorboard_and_no_fewer_points_of_a_damaged_one() -> None:
+    pytest.importorskip("tensorboard")
+    benchmark = get_benchmark("event-files")
+    report = run_benchmark(benchmark, benchmark.settled({}, quick=True) | {"events": 20_000}, repeats=1)
+    assert not report.unable
+    own, peer = (report.medians[name] for name in (benchmark.base, "TensorBoard's EventAccumulator"))
+    assert own["points"] == peer["points"] == 20_000
+    assert own["seconds"] < peer["seconds"]
+    assert 1900 < own["left"] < 2000
+    assert peer["left"] < own["left"]
+    assert not any("Not the same work" in note for note in report.notes)
 
 
 @pytest.mark.long

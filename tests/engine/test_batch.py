@@ -39,6 +39,11 @@ def outputs(path: Path) -> str:
 # Parameters
 
 
+def test_the_kernel_knows_that_nobody_looks_on(write_notebook: WriteNotebook, tmp_path: Path) -> None:
+    notebook = write_notebook("import os; print(os.environ['TUNEBOOK_BATCH'])")
+    assert outputs(execute(notebook, runs_dir=str(tmp_path / "runs")).notebook) == "1\n"
+
+
 @pytest.mark.parametrize(
     ("values", "words"),
     [

@@ -8,10 +8,12 @@ import time
 import warnings
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
 import pytest
 
 from tunebook.errors import StorageError
 from tunebook.events import EventLog, read_scalars
+from tunebook.run_curves import RunCurves
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -100,7 +102,7 @@ def test_a_full_disk_is_said_and_does_not_hang(tmp_path: Path, last: str) -> Non
     if not os.path.exists("/dev/full"):  # noqa: PTH110
         pytest.skip("no /dev/full")
     log = EventLog(tmp_path)
-    descriptor = log._events._py_recordio_writer._writer.fileno()
+    descriptor = log._stream.fileno()
     whole = os.dup(descriptor)
     full = os.open("/dev/full", os.O_WRONLY)
     os.dup2(full, descriptor)
@@ -117,6 +119,133 @@ def test_a_folder_that_cannot_be_written_is_one_line(tmp_path: Path) -> None:
     (tmp_path / "file").touch()
     with pytest.raises(StorageError, match="cannot write"):
         EventLog(tmp_path / "file")
+
+
+def test_a_step_of_several_scalars_is_one_event(tmp_path: Path, read: Callable[[Path], Any]) -> None:
+    log = EventLog(tmp_path)
+    log.flush()
+    before = _size(tmp_path)
+    log.scalars({"a": 1.0, "b": 2.0, "lr/head": 3.0}, 5)
+    log.scalars({}, 6)
+    log.close()
+    assert _size(tmp_path) - before < 90
+    found = read(tmp_path)
+    assert [(e.step, e.value) for tag in ("a", "b", "lr/head") for e in found.Scalars(tag)] == [(5, 1), (5, 2), (5, 3)]
+
+
+def test_names_of_classes_are_kept_as_they_are(tmp_path: Path, read: Callable[[Path], Any]) -> None:
+    names = ["recall/<img src=x onerror=alert(1)>", "recall/c++", "recall/c--", "recall/\udcff", "/猫 1"]
+    log = EventLog(tmp_path)
+    log.scalars(dict.fromkeys(names, 0.5), 0)
+    log.text("marks", "\udcff", 0)
+    log.close()
+    wanted = [name.replace("\udcff", "\\udcff") for name in names]
+    assert read(tmp_path).Tags()["scalars"] == wanted
+    assert list(read_scalars(tmp_path)) == wanted
+
+
+def test_who_watches_reads_a_step_half_a_second_later(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    now = [0.0]
+    monkeypatch.setattr(time, "monotonic", lambda: now[0])
+    log = EventLog(tmp_path)
+    log.scalars({"loss": 1.0}, 0)
+    assert read_scalars(tmp_path) == {}
+    now[0] = 0.6
+    log.scalars({"loss": 2.0}, 1)
+    assert len(read_scalars(tmp_path)["loss"]) == 2
+    log.close()
+
+
+HISTOGRAMS = (
+    np.random.default_rng(0).normal(size=1000).astype(np.float32), np.array([3.0]), np.zeros((4, 5)),
+    np.array([1.0, np.nan, 2.0, np.inf, -np.inf]), np.arange(100, dtype=np.uint8),
+    np.array([-65504, 65504], np.float16), np.array([1.0, np.nextafter(1.0, 2.0)]), np.array([-1.7e308, 1.7e308]),
+)  # fmt: skip
+
+
+@pytest.mark.parametrize("values", HISTOGRAMS)
+def test_histograms_are_read_back_and_by_tensorboard(
+    tmp_path: Path, read: Callable[[Path], Any], values: np.ndarray
+) -> None:
+    log = EventLog(tmp_path)
+    log.histogram("weights/head", values, 3)
+    log.close()
+    finite = values.ravel()[np.isfinite(values.ravel())].astype(float)
+    curves = RunCurves(tmp_path)
+    assert curves.poll()
+    ((step, edges, counts),) = curves.histograms("weights/head")
+    assert (step, counts.sum(), len(edges)) == (3, len(finite), len(counts) + 1)
+    assert (edges[0], edges[-1]) == (finite.min(), finite.max())
+    assert (edges[1:] >= edges[:-1]).all()
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # of its own arithmetic
+        ((event),) = read(tmp_path).Histograms("weights/head")
+    shown = event.histogram_value
+    assert (shown.min, shown.max, shown.num) == (finite.min(), finite.max(), len(finite))
+    assert sum(shown.bucket) == len(finite)
+
+
+def test_a_histogram_counts_as_numpy_does(tmp_path: Path) -> None:
+    values = np.random.default_rng(1).normal(size=500)
+    log = EventLog(tmp_path)
+    log.histogram("weights/head", values, 0)
+    log.close()
+    curves = RunCurves(tmp_path)
+    curves.poll()
+    ((_, edges, counts),) = curves.histograms("weights/head")
+    wanted, wanted_edges = np.histogram(values, 64)
+    assert counts.tolist() == wanted.tolist()
+    assert np.allclose(edges, wanted_edges)
+
+
+@pytest.mark.parametrize("values", [[], [np.nan, np.inf]])
+def test_a_histogram_of_nothing_is_not_logged(tmp_path: Path, values: list[float]) -> None:
+    log = EventLog(tmp_path)
+    log.histogram("weights/head", np.array(values), 0)
+    log.close()
+    curves = RunCurves(tmp_path)
+    assert not curves.poll()
+    assert curves.histogram_tags == []
+
+
+ARRAYS = (
+    np.array([[5, 0], [300, 70000]]), np.zeros((3, 0), np.int64), np.array(7), np.array([-1, 200]),
+    np.array([True, False]),
+    np.array([2**63], np.uint64) >> np.uint64(1), np.array([0.1, np.nan], np.float32), np.array([[0.1]]),
+    np.array([1.5], np.float16), np.arange(12).reshape(3, 4).T, np.array([1, 2], ">i4"),
+)  # fmt: skip
+
+
+@pytest.mark.parametrize("array", ARRAYS)
+def test_tensors_are_read_back_and_passed_over_by_tensorboard(
+    tmp_path: Path, read: Callable[[Path], Any], array: np.ndarray, caplog: pytest.LogCaptureFixture
+) -> None:
+    log = EventLog(tmp_path)
+    log.tensor("confusion/validation", array, 2)
+    log.scalars({"loss": 1.0}, 3)
+    log.close()
+    curves = RunCurves(tmp_path)
+    curves.poll()
+    ((step, found),) = curves.tensors("confusion/validation")
+    assert step == 2
+    assert np.array_equal(found, array, equal_nan=array.dtype.kind == "f")
+    assert found.shape == array.shape
+    assert found.dtype == (np.int64 if array.dtype.kind in "iu" else array.dtype)
+    assert read(tmp_path).Scalars("loss")[0].value == 1.0
+    assert not caplog.records
+
+
+def test_counts_take_few_bytes(tmp_path: Path) -> None:
+    log = EventLog(tmp_path)
+    before = _size(tmp_path)
+    log.tensor("confusion/validation", np.eye(100, dtype=np.int64) * 200, 0)
+    log.close()
+    assert _size(tmp_path) - before < 10_200
+
+
+def _size(folder: Path) -> int:
+    (file,) = folder.iterdir()
+    return file.stat().st_size
 
 
 def test_scalars_are_read_back_with_what_a_resumed_run_replaced(tmp_path: Path) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import pytest
@@ -54,6 +55,11 @@ def test_durations(seconds: float, text: str) -> None:
         (State(), "waiting"),
         (State(phase="starting\x1b"), "starting\\x1b"),
         (TRAINING, "tuning: epoch 2/6  step 40/120  loss 0.512  1:12 left"),
+        (
+            replace(TRAINING, examples_per_second=251.4, memory=1_234_000_000),
+            "tuning: epoch 2/6  step 40/120  loss 0.512  251/s  1:12 left  1.2 GB",
+        ),
+        (replace(TRAINING, paused=True), "tuning: pauses  epoch 2/6  step 40/120  loss 0.512  1:12 left"),
         (State(state="running", phase=""), "running"),
         (State(state="failed", message="no\nspace"), "failed: no space"),
         (State(state="finished"), "finished"),
@@ -94,6 +100,17 @@ def test_a_log_gets_a_line_for_each_epoch(tmp_path: Path) -> None:
     ]
 
 
+def test_a_log_says_when_a_run_pauses_and_goes_on(tmp_path: Path) -> None:
+    stream = io.StringIO()
+    run = Run.create(tmp_path, "r", "image-classification")
+    with Progress(stream) as progress, run.owned():
+        progress.watch(Run(run.path))
+        for paused in (False, True, True, False):
+            run.update(state="running", phase="tuning", paused=paused)
+            progress._look()
+    assert stream.getvalue().splitlines() == ["starting the kernel", "  tuning", "  tuning pauses", "  tuning"]
+
+
 def test_epochs_before_a_resumption_are_not_told_again(tmp_path: Path) -> None:
     stream = io.StringIO()
     run = Run.create(tmp_path, "r", "image-classification")
@@ -118,7 +135,7 @@ def test_a_terminal_gets_one_live_line(tmp_path: Path) -> None:
     assert "epoch 2/6  step 40/120  loss 0.500  1:12 left" in shown
 
 
-@pytest.mark.parametrize("text", ["{", "[]", '{"state": "running", "epoch": "x", "epochs": 3}'])
+@pytest.mark.parametrize("text", ["{", "[]", '{"state": "running", "epoch": "x", "epochs": 3}', '{"paused": 1}'])
 def test_a_strange_state_does_not_end_the_display(tmp_path: Path, text: str) -> None:
     run = Run.create(tmp_path, "r", "")
     (run.path / "state.json").write_text(text, encoding="utf-8")

@@ -169,3 +169,12 @@ def test_every_parameter_says_what_it_takes(name: str) -> None:
 def test_the_task_must_be_known() -> None:
     with pytest.raises(RecipeError, match="unknown task 'image-clasification'; did you mean 'image-classification'"):
         recipe_class("image-clasification")
+
+
+def test_a_replay_is_named_by_text_and_folded_away() -> None:
+    assert RECIPE(replay="runs/mine").replay == "runs/mine"
+    assert RECIPE().replay == ""
+    extra = RECIPE.model_fields["replay"].json_schema_extra
+    assert (extra["group"], extra["advanced"]) == ("Run", True)
+    with pytest.raises(RecipeError, match=r"parameter replay: got 3"):
+        RECIPE(replay=3)

@@ -198,3 +198,18 @@ def test_a_child_process_does_not_inherit_the_lock(tmp_path: Path) -> None:
             pass
     finally:
         child.communicate(b"\n")
+
+
+def test_a_run_that_died_in_a_pause_does_not_pause(tmp_path: Path) -> None:
+    run = Run.create(tmp_path, "r", "t")
+    with run.owned():
+        run.update(state="running", paused=True)
+        assert Run.open(run.path).state().paused
+    assert (run.state().state, run.state().paused) == ("died", False)
+
+
+def test_commands_are_sent_to_a_run_by_whoever_opens_it(tmp_path: Path) -> None:
+    run = Run.create(tmp_path, "r", "t")
+    name = Run.open("r", tmp_path).control.send("pause", by="cli")
+    assert [(request.id, request.by) for request in run.control.poll()] == [(name, "cli")]
+    assert (run.path / "control.jsonl").is_file()

@@ -7,7 +7,7 @@ import sys
 import threading
 from dataclasses import asdict
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytest
 import torch
@@ -18,6 +18,9 @@ from tunebook.training import Trainer, TrainingStopped
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "faults"))
 import small_run
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
 
 
 @pytest.fixture(scope="module")
@@ -148,3 +151,86 @@ def test_an_unknown_class_is_refused_before_training(pictures: Path) -> None:
         _trainer(pictures, class_weights={"rde": 2.0})
     with pytest.raises(RecipeError, match="sampler"):
         _trainer(pictures, sampler={"rde": 2.0})
+
+
+class Log:
+    """Remembers at which step which tags were logged."""
+
+    def __init__(self) -> None:
+        self.seen: list[tuple[int, str]] = []
+
+    def scalars(self, values: Mapping[str, float], step: int) -> None:
+        self.seen += [(step, tag) for tag in values]
+
+    def text(self, tag: str, text: str, step: int) -> None:
+        self.seen.append((step, f"{tag}: {text}"))
+
+    def tensor(self, tag: str, array: Any, step: int) -> None:
+        self.seen.append((step, f"{tag} {array.sum()}"))
+
+    def flush(self) -> None: ...
+
+
+def test_a_resumed_training_logs_what_the_log_lost_and_nothing_else(pictures: Path, tmp_path: Path) -> None:
+    logs = [Log(), Log(), Log()]
+    whole, first, second = (_trainer(pictures, Checkpoints(tmp_path / str(k))) for k in range(3))
+    for trainer, log in zip((whole, first, second), logs, strict=True):
+        trainer.log = log  # type: ignore[assignment]
+    whole.fit()
+
+    class KilledError(Exception):
+        pass
+
+    def kill(trainer: Trainer) -> None:
+        if trainer.progress.step == 8:
+            raise KilledError
+
+    with pytest.raises(KilledError):
+        first.fit(on_step=kill)
+    found = Checkpoints(tmp_path / "1").latest()
+    assert found is not None
+    at = found[0].progress["step"]
+    assert 5 <= at < 8
+    second.restore(found[0])
+    second.fit()
+    # Readers drop what was logged behind the checkpoint.
+    kept = [entry for entry in logs[1].seen if entry[0] <= at]
+    assert sorted(kept + logs[2].seen) == sorted(logs[0].seen)
+    marks = [entry for entry in logs[0].seen if entry[1].startswith("marks")]
+    stages = whole.model.stages.describe
+    assert marks == [(0, "marks: stage: head trains"), (5, f"marks: stage: {stages(-2)} train"),
+                     (10, "marks: stage: whole model trains")]  # fmt: skip
+    assert [step for step, tag in logs[0].seen if tag == "confusion/validation 12"] == [5, 10, 15, 20]
+    assert [step for step, tag in logs[0].seen if tag == "trainable_parameters"] == [0, 5, 10, 15]
+    for tag in ("speed/examples_per_second", "memory/rss_mb"):
+        assert [step for step, name in logs[0].seen if name == tag] == [5, 10, 15, 20]
+
+
+def test_speed_is_that_of_the_last_steps(pictures: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    import time
+
+    trainer = _trainer(pictures, epochs=1, unfreeze=[])
+    assert trainer.examples_per_second is None
+    now = 0.0
+    monkeypatch.setattr(time, "monotonic", lambda: now)
+    trainer._started = trainer._first = 0
+    for seconds in (1.0, 1.0, 0.1):
+        trainer.progress.step += 1
+        now += seconds
+        trainer._note_time(10, now - seconds)
+        if seconds == 1.0:
+            assert trainer.examples_per_second == pytest.approx(10.0)
+    # What was before counts nine tenths a step.
+    assert trainer.examples_per_second == pytest.approx((8.1 + 9 + 10) / (0.81 + 0.9 + 0.1))
+    assert trainer.seconds_left == pytest.approx(2.1 / 3 * (trainer.steps - 3))
+
+
+def test_what_trains_is_said_in_words(pictures: Path) -> None:
+    trainer = _trainer(pictures)
+    names = trainer.model.stages.names
+    for freeze, words in (
+        ("backbone", "head trains"), (-2, f"{names[-2]} + head train"), ("none", "whole model trains"),
+        (-3, f"{names[-3]} … head (3 stages) train"),
+    ):  # fmt: skip
+        trainer.set_freeze(freeze)
+        assert trainer.trains == words

@@ -5,6 +5,8 @@ from __future__ import annotations
 import asyncio
 import json
 import sys
+import threading
+import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -22,6 +24,9 @@ sys.path.insert(0, str(Path(__file__).parents[1] / "faults"))
 import small_run
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from tunebook.runs import State
     from tunebook.tuning import Tuning
 
 
@@ -30,7 +35,7 @@ def pictures(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return small_run.make_pictures(tmp_path_factory.mktemp("data") / "colours", count=20)
 
 
-def _tune(pictures: Path, runs: Path, **changes: Any) -> Tuning:
+def _tune(pictures: Path, runs: Path, **changes: Any) -> Tuning[Run]:
     recipe = small_run.recipe(pictures, runs, **changes)
     examples = tunebook.load_examples(recipe)
     model = tunebook.load_model(recipe, examples)
@@ -160,3 +165,123 @@ def test_interrupting_the_cell_ends_with_a_checkpoint(pictures: Path, tmp_path: 
     state = Run(tmp_path / "interrupted").state()
     assert state.state == "stopped"
     assert "can be resumed" in state.message
+
+
+def _until(tuning: Tuning[Run], condition: Callable[[State], bool], seconds: float = 60.0) -> State:
+    """Wait for a state of a run, as another process sees it."""
+    until = time.monotonic() + seconds
+    while time.monotonic() < until:
+        state = Run(tuning.run.path).state()
+        if condition(state):
+            return state
+        assert not tuning.done(), tuning.result()
+        time.sleep(0.02)
+    raise TimeoutError(state)
+
+
+#: Long enough to be interfered with; short when it is told to finish.
+LONG = {"epochs": 2_000, "unfreeze": [], "schedule": "constant", "cache": "off"}
+
+
+def test_a_run_is_known_at_once_and_says_how_it_goes(pictures: Path, tmp_path: Path) -> None:
+    tuning = _tune(pictures, tmp_path, run="live", **LONG)
+    assert tuning.run.path == tmp_path / "live"
+    state = _until(tuning, lambda state: state.step > 2 and state.state == "running")
+    assert state.examples_per_second is not None
+    assert state.examples_per_second > 0
+    assert 50e6 < state.memory < 50e9
+    assert (state.lr, state.freeze, state.paused) == (2e-3, "head trains", False)
+    assert "/2000" in tuning.describe()
+    assert "/s" in tuning.describe()
+    tuning.run.control.send("lr", 1e-4)
+    tuning.run.control.send("freeze", -2)
+    _until(tuning, lambda state: state.lr == 1e-4 and state.freeze.endswith(" + head train"))
+    tuning.run.control.send("finish")
+    run = tuning.result(60)
+    state = run.state()
+    assert (state.state, state.paused, state.examples_per_second, state.seconds_left) == ("finished", False, None, None)
+    assert state.metric is not None
+    assert [o.words.split(" ")[0] for o in run.control.outcomes()] == ["lr", "freeze", "finish"]
+
+
+def test_a_paused_run_has_a_heartbeat_and_is_stopped_within_two_seconds(pictures: Path, tmp_path: Path) -> None:
+    tuning = _tune(pictures, tmp_path, run="paused", **LONG)
+    control = tuning.run.control
+    control.send("pause")
+    state = _until(tuning, lambda state: state.paused)
+    assert "pauses" in tuning.describe()
+    first = state.heartbeat
+    later = _until(tuning, lambda state: state.heartbeat > first + 0.9)
+    assert (later.step, later.state) == (state.step, "running")
+    began = time.monotonic()
+    control.send("stop")
+    with pytest.raises(TrainingStopped, match="resume="):
+        tuning.result(30)
+    assert time.monotonic() - began < 2.0
+    assert Run(tmp_path / "paused").state().state == "stopped"
+    assert not Run(tmp_path / "paused").state().paused
+    resumed = _tune(pictures, tmp_path, resume=str(tmp_path / "paused"), run="paused", **LONG)
+    _until(resumed, lambda state: state.step > state.epoch and state.state == "running" and not state.paused)
+    resumed.run.control.send("finish")
+    assert resumed.result(60).state().state == "finished"
+
+
+def test_a_session_with_changes_at_any_time_is_replayed_to_the_same_bits(pictures: Path, tmp_path: Path) -> None:
+    """What a person does comes when it comes: a thread that sends does not wait for steps."""
+    session = {"epochs": 40, "unfreeze": [[20, "none"]], "mixup": 0.0}
+    tuning = _tune(pictures, tmp_path, run="live", **session)
+    control = tuning.run.control
+    _until(tuning, lambda state: state.step > 3)
+    commands = [("lr", 5e-4), ("dropout", {"head": 0.5}), ("freeze", -3), ("pause", None), ("resume", None),
+                ("next_stage", None), ("lr", 1e-3), ("finish", None)]  # fmt: skip
+    for command, value in commands:
+        assert control.wait(control.send(command, value, by="test"), 60) is not None
+    tuning.result(120)
+    done = [outcome.command for outcome in control.outcomes()]
+    assert done == [command for command, _ in commands]
+    replayed = _tune(pictures, tmp_path, run="replayed", replay="live", **session).result(120)
+    assert small_run.outcome(replayed.path) == small_run.outcome(tmp_path / "live")
+
+
+def test_what_cannot_be_replayed_is_told_before_there_is_a_run(pictures: Path, tmp_path: Path) -> None:
+    with pytest.raises(RecipeError, match="parameter replay: no run and no file 'nowhere'"):
+        _tune(pictures, tmp_path, run="never", replay="nowhere")
+    assert not (tmp_path / "never").exists()
+
+
+def test_the_log_says_what_changed_how_fast_it_went_and_what_is_mistaken_for_what(finished: Run) -> None:
+    from tunebook.events import read_scalars
+
+    scalars = read_scalars(finished.path)
+    for tag in ("speed/examples_per_second", "memory/rss_mb"):
+        assert len(scalars[tag]) == 2
+        assert (scalars[tag][:, 1] > 0).all()
+    from tunebook.run_curves import RunCurves
+
+    curves = RunCurves(finished.path)
+    curves.poll()
+    stages = [row["trains"] for row in json.loads((finished.path / "metrics.json").read_text())["history"]]
+    assert curves.texts("marks") == [(0, f"stage: {stages[0]} trains"), (5, f"stage: {stages[1]} train")]
+    confusion = curves.tensors("confusion/validation")
+    assert [step for step, _ in confusion] == [5, 10]
+    assert all(table.shape == (3, 3) and table.sum() == 12 for _, table in confusion)
+
+
+def test_waiting_can_show_elsewhere_or_nowhere(pictures: Path, tmp_path: Path) -> None:
+    texts: list[str] = []
+    run = asyncio.run(_tune(pictures, tmp_path, run="shown", epochs=1, unfreeze=[]).wait(texts.append))
+    assert run.state().state == "finished"
+    assert texts[-1].startswith("shown: finished")
+    assert asyncio.run(_tune(pictures, tmp_path, epochs=1, unfreeze=[]).wait()).state().state == "finished"
+
+
+def test_a_display_that_fails_does_not_leave_a_training_behind(pictures: Path, tmp_path: Path) -> None:
+    def show(_: str) -> None:
+        raise ZeroDivisionError
+
+    tuning = _tune(pictures, tmp_path, run="blind", **LONG)
+    with pytest.raises(ZeroDivisionError):
+        asyncio.run(tuning.wait(show))
+    assert tuning.done()
+    assert Run(tmp_path / "blind").state().state == "stopped"
+    assert not [thread for thread in threading.enumerate() if thread.name == "tunebook-training"]

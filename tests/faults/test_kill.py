@@ -60,6 +60,14 @@ def _appearance(run: Path) -> float:
     return time.monotonic()
 
 
+def _wait_for(run: Path, step: int) -> None:
+    """Wait until a run's checkpoints, of which nearly every step has one, have come to a step."""
+    until = time.monotonic() + 60
+    while not any(int(path.name[5:]) >= step for path in (run / "checkpoints").glob("step-*")):
+        assert time.monotonic() < until, "the run does not go on"
+        time.sleep(0.001)
+
+
 def _kill_and_resume(context: ForkServerContext, task: str, data: Path, runs: Path, delay: float) -> tuple[dict, str]:
     """Kill a run some seconds after it began, as often as it takes to hit it alive, and resume it."""
     for attempt in range(10):
@@ -99,6 +107,48 @@ def test_killed_at_a_random_point_ends_with_the_same_bits(
     found, where = _kill_and_resume(context, task, data, tmp_path, delay)
     print(f"killed after {delay:.2f} of {seconds:.2f} s, at {where}")
     assert found == expected
+
+
+@pytest.mark.timeout(300)
+@pytest.mark.parametrize("seed", range(2))
+def test_changes_by_hand_survive_a_kill(
+    context: ForkServerContext, task: str, data: Path, whole: tuple[dict, float], tmp_path: Path, seed: int
+) -> None:
+    """A run that was changed while it went on, killed and resumed is the one that its record gives when replayed."""
+    from tunebook.runs import Run
+
+    rng = random.Random(100 + seed)  # noqa: S311
+    kind = {"image-classification": "head", "text-classification": "classifier"}[task]
+    commands = [("lr", 1e-4), ("dropout", {kind: 0.4}), ("next_stage", None), ("freeze", "backbone"), ("lr", 5e-4)]
+    process = context.Process(target=small_run.train, args=(data, tmp_path, 0, task), kwargs={"run": "live"})
+    process.start()
+    _appearance(tmp_path / "live")
+    run = Run(tmp_path / "live")
+    steps = sorted(rng.sample(range(2, 18), len(commands) + 1))
+    for step, command in zip(steps, [*commands, None], strict=True):
+        _wait_for(run.path, step)
+        if command is not None:
+            run.control.send(*command)
+    process.kill()
+    process.join()
+    where = run.state()
+    print(f"killed at {where.phase} step {where.step} with {len(run.control.outcomes())} of {len(commands)} done")
+    if where.state != "finished":
+        changes = {"resume": str(run.path), "run": "live"}
+        resumed = context.Process(target=small_run.train, args=(data, tmp_path, 0, task), kwargs=changes)
+        resumed.start()
+        resumed.join(120)
+        assert resumed.exitcode == 0
+    outcomes = run.control.outcomes()
+    assert len({outcome.id for outcome in outcomes}) == len(outcomes)
+    changes = {"replay": str(run.path), "run": "replayed"}
+    replayed = context.Process(target=small_run.train, args=(data, tmp_path, 0, task), kwargs=changes)
+    replayed.start()
+    replayed.join(120)
+    assert replayed.exitcode == 0
+    found = small_run.outcome(tmp_path / "replayed")
+    assert found == small_run.outcome(run.path)
+    assert (found != whole[0]) == any(not outcome.refused for outcome in outcomes)
 
 
 @pytest.mark.long

@@ -1,0 +1,95 @@
+"""Bodies of requests, as the OpenAPI file describes them; what they do not name is refused."""
+
+from __future__ import annotations
+
+from typing import Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+
+class Body(BaseModel):
+    """Base of all bodies."""
+
+    model_config = ConfigDict(extra="forbid", strict=True, allow_inf_nan=False)
+
+
+class NewNotebook(Body):
+    """A notebook to make."""
+
+    template: str
+    folder: str = ""
+    name: str = ""
+    values: dict[str, Any] = {}
+
+
+class Cell(Body):
+    """A parameters cell to read."""
+
+    source: str
+    task: str = ""
+
+
+class NewCell(Body):
+    """A parameters cell to write."""
+
+    source: str
+    values: dict[str, Any]
+    task: str = ""
+
+
+class Values(Body):
+    """Parameters to check."""
+
+    task: str
+    values: dict[str, Any]
+
+
+class Name(Body):
+    """A new name for a run."""
+
+    name: str = Field(min_length=1, max_length=120)
+
+
+class Command(Body):
+    """A live command."""
+
+    command: Literal["pause", "resume", "stop", "finish", "lr", "dropout", "freeze", "next_stage", "histograms"]
+    value: Any = None
+
+
+class NewSweep(Body):
+    """How a sweep searches."""
+
+    space: dict[str, str] = Field(min_length=1)
+    trials: int | None = Field(default=None, ge=1)
+    method: Literal["bayesian", "random", "grid"] = "bayesian"
+    objectives: list[str] = Field(default=["macro_f1"], min_length=1, max_length=2)
+    points: int = Field(default=5, ge=2)
+    prune: bool | None = None
+    workers: int = Field(default=0, ge=0)
+    seed: int = Field(default=0, ge=0)
+
+
+class NewJob(Body):
+    """A background run to queue."""
+
+    template: str = ""
+    notebook: str = ""
+    resume: str = ""
+    values: dict[str, Any] = {}
+    folder: str | None = None
+    name: str = Field(default="", max_length=120)
+    sweep: NewSweep | None = None
+
+
+class Place(Body):
+    """A place in the queue."""
+
+    position: int = Field(ge=0)
+
+
+class QueueSettings(Body):
+    """How the queue is set."""
+
+    max_running: int | None = Field(default=None, ge=1, le=64)
+    held: bool | None = None

@@ -1,0 +1,174 @@
+"""What all routes have in common: login, tokens, bounded bodies, work beside the event loop, and errors in one line."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import math
+from http.client import responses
+from typing import TYPE_CHECKING, Any, TypeVar
+
+from jupyter_server.auth.decorator import authorized
+from jupyter_server.base.handlers import APIHandler
+from jupyter_server.extension.handler import ExtensionHandlerMixin
+from pydantic import BaseModel, ValidationError
+from tornado import web
+
+from tunebook.errors import StorageError, TunebookError, shown
+from tunebook_lab.errors import RequestError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from tunebook_lab.services import Services
+
+    Body = TypeVar("Body", bound=BaseModel)
+
+#: Longest body of a request in bytes; a parameters cell has some thousand.
+LONGEST_BODY = 1 << 20
+#: Items of a list that are written at once.
+_MANY = 20
+
+
+@web.stream_request_body
+class Route(ExtensionHandlerMixin, APIHandler):
+    """Base of all routes."""
+
+    auth_resource = "tunebook"
+
+    def initialize(self, name: str, *args: Any, **kwargs: Any) -> None:  # noqa: ANN401
+        """Remember nothing yet of the body, which comes in pieces so that a long one is refused at its beginning."""
+        super().initialize(name, *args, **kwargs)
+        self._pieces: list[bytes] = []
+
+    async def prepare(self) -> None:  # type: ignore[override]
+        """Refuse who is not logged in, comes from elsewhere, or sends too much, before anything is read."""
+        length = self.request.headers.get("Content-Length", "0")
+        if not length.isdigit() or int(length) > LONGEST_BODY:
+            raise RequestError(413, f"the body is too long; allowed: {LONGEST_BODY} bytes")
+        # What names no length is cut off there.
+        self.request.connection.set_max_body_size(LONGEST_BODY)  # type: ignore[union-attr]
+        await super().prepare()
+        if self.request.method in {"GET", "HEAD"}:
+            self.check_xsrf_cookie()
+
+    def data_received(self, chunk: bytes) -> None:
+        """Keep a piece of the body."""
+        self._pieces.append(chunk)
+
+    @web.authenticated
+    @authorized
+    def options(self) -> None:  # type: ignore[override]
+        """Answer a browser's question which verbs there are, to who is logged in."""
+        super().options()
+
+    @property
+    def services(self) -> Services:
+        """What the routes work with."""
+        found: Services = self.settings["tunebook_services"]
+        return found
+
+    def texts(self, name: str) -> list[str]:
+        """Return all values of an argument of the query, as they were sent."""
+        # Tornado's own way strips them and puts spaces for control characters.
+        try:
+            return [value.decode() for value in self.request.query_arguments.get(name, [])]
+        except UnicodeDecodeError:
+            raise RequestError(400, f"{name} is not UTF-8") from None
+
+    def text(self, name: str, default: str | None = None) -> str:
+        """Return an argument of the query: 400 if it is missing and has no default."""
+        found = self.texts(name)
+        if not found and default is None:
+            raise RequestError(400, f"the argument {name} is missing")
+        return found[-1] if found else default or ""
+
+    def number(self, name: str, default: float, low: float = -math.inf, high: float = math.inf) -> float:
+        """Return an argument of the query as a number from ``low`` to ``high``, 400 if it is none."""
+        text = self.text(name, "")
+        if not text:
+            return default
+        try:
+            value = float(text)
+        except ValueError:
+            value = math.nan
+        if not low <= value <= high:
+            limits = f" from {low:g} to {high:g}" if math.isfinite(low) else ""
+            raise RequestError(400, f"{name}: got {shown(text)}; allowed: a number{limits}")
+        return value
+
+    def body(self, kind: type[Body]) -> Body:
+        """Return the body of the request, 400 if it is not what the route takes."""
+        try:
+            return kind.model_validate_json(b"".join(self._pieces))
+        except ValidationError as error:
+            first = error.errors()[0]
+            where = ".".join(map(str, first["loc"]))
+            raise RequestError(400, f"{where or 'body'}: {first['msg']}") from None
+
+    async def beside(self, work: Callable[[], bytes]) -> bytes:
+        """Do work in a thread, so that the server goes on answering."""
+        return await asyncio.get_running_loop().run_in_executor(self.services.threads, work)
+
+    async def answer(self, work: Callable[[], Any], status: int = 200) -> None:
+        """Do work in a thread and answer with its result as JSON."""
+        body = await self.beside(lambda: dump(work()))
+        self.set_status(status)
+        await self.finish(body)
+
+    def write_error(self, status_code: int, **kwargs: Any) -> None:  # noqa: ANN401
+        """Say in one line what went wrong."""
+        error = kwargs.get("exc_info", (None, None))[1]
+        message = responses.get(status_code, "unknown error")
+        if isinstance(error, TunebookError):
+            status_code, message = _status(error), str(error)
+        elif isinstance(error, web.HTTPError):
+            message = str(error.log_message or error.reason or message)
+        self.set_status(status_code)
+        self.finish(json.dumps({"message": " ".join(message.split())}))
+
+    def log_exception(self, typ: Any, value: BaseException | None, tb: Any) -> None:  # noqa: ANN401
+        """Write a traceback to the log for what is a mistake of ours alone."""
+        if isinstance(value, TunebookError):
+            self.log.info("tunebook: %s", value)
+        else:
+            super().log_exception(typ, value, tb)
+
+
+def _status(error: TunebookError) -> int:
+    if isinstance(error, RequestError):
+        return error.status
+    if isinstance(error, StorageError):
+        return 409
+    return 400
+
+
+def dump(value: Any) -> bytes:  # noqa: ANN401
+    """Write JSON; numbers that are not finite become ``null``, which every reader knows."""
+    if isinstance(value, dict) and any(isinstance(inner, list) and len(inner) > _MANY for inner in value.values()):
+        return b"{" + b",".join(_dump(key) + b":" + _dump_list(inner) for key, inner in value.items()) + b"}"
+    return _dump(value)
+
+
+def _dump_list(value: Any) -> bytes:  # noqa: ANN401
+    """Write a long list item by item: one call for a thousand runs would keep all threads waiting."""
+    if isinstance(value, list) and len(value) > _MANY:
+        return b"[" + b",".join(map(_dump, value)) + b"]"
+    return _dump(value)
+
+
+def _dump(value: Any) -> bytes:  # noqa: ANN401
+    try:
+        return json.dumps(value, allow_nan=False, separators=(",", ":")).encode()
+    except ValueError:
+        return json.dumps(_finite(value), allow_nan=False, separators=(",", ":")).encode()
+
+
+def _finite(value: Any) -> Any:  # noqa: ANN401
+    if isinstance(value, float):
+        return value if math.isfinite(value) else None
+    if isinstance(value, dict):
+        return {key: _finite(inner) for key, inner in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [_finite(inner) for inner in value]
+    return value

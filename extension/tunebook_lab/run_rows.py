@@ -1,0 +1,321 @@
+"""A run as one row of a list: where it stands, and what it reached in a few numbers."""
+
+from __future__ import annotations
+
+import csv
+import math
+import os
+from dataclasses import dataclass, field
+from itertools import accumulate
+from typing import TYPE_CHECKING, Any, get_args
+
+from tunebook.errors import StorageError, shown
+from tunebook.progress import read_state
+from tunebook.runs import Run, State, StateName
+from tunebook.storage import read_json
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping, Sequence
+    from contextlib import AbstractContextManager
+    from pathlib import Path
+
+    from tunebook.run_curves import RunCurves
+    from tunebook_lab.paths import Root
+
+    #: Opens the log of a run for a look.
+    Curves = Callable[[Path], AbstractContextManager[RunCurves]]
+
+#: Most points of a sparkline.
+POINTS = 32
+#: Files beyond this size in bytes are not read for a row.
+LARGEST = 32 << 20
+_ENDED = ("stopped", "failed", "died")
+#: Where a run's notebook is found, the best first.
+_NOTEBOOKS = ("notebook.ipynb", "notebook.failed.ipynb", "notebook.stopped.ipynb", "source.ipynb")
+
+
+@dataclass(frozen=True)
+class Figures:
+    """
+    What a run reached so far.
+
+    Attributes
+    ----------
+    best
+        Name and value of the best score, and its epoch or trial; ``None`` before there is one.
+    gap
+        Largest gap between groups; ``None`` while unknown.
+    sparkline
+        At most :data:`POINTS` scores, the oldest first.
+    """
+
+    best: dict[str, Any] | None = None
+    gap: float | None = None
+    sparkline: list[float | None] = field(default_factory=list)
+
+
+def read_row(path: Path, root: Root) -> dict[str, Any]:
+    """
+    Read a run's row from its directory; what needs its log or metrics is left empty, see :func:`with_figures`.
+
+    Parameters
+    ----------
+    path
+        The run directory.
+    root
+        The server's root.
+
+    Returns
+    -------
+    dict
+        As the OpenAPI file's ``RunRow``; without what the queue knows.
+    """
+    damaged, state = "", State()
+    try:
+        state = read_state(Run(path))
+        if state.state not in get_args(StateName):
+            damaged = f"{path / 'state.json'} names no state that is known: {shown(state.state)}"
+    except StorageError as error:
+        damaged = str(error)
+    names = _names(path)
+    kind = "sweep" if "sweep.json" in names else "run" if state.task else "notebook"
+    row = _row(path, root, state, kind, recipe_parameters(path))
+    if damaged:
+        row |= {"state": "unreadable", "message": one_line(damaged), "damaged": True}
+    return row | {
+        "created": float(state.started or state.heartbeat or _mtime(path)),
+        "resumable": is_resumable(state.state, kind, names),
+        "notebook": _notebook(path, names, root),
+        "report": "report" in names and (path / "report" / "bias.html").is_file(),
+    }
+
+
+def empty_row(path: Path, root: Root) -> dict[str, Any]:
+    """Return the row of a run that has no directory yet."""
+    return _row(path, root, State(), "run", {})
+
+
+def _row(path: Path, root: Root, state: State, kind: str, parameters: Mapping[str, Any]) -> dict[str, Any]:
+    is_running = state.state == "running"
+    return {
+        "path": root.name(path),
+        "name": path.name,
+        "folder": root.name(path.parent),
+        "kind": kind,
+        "state": state.state,
+        "task": state.task,
+        "phase": one_line(state.phase),
+        "message": one_line(state.message),
+        "epoch": int(state.epoch),
+        "epochs": int(state.epochs),
+        "step": int(state.step),
+        "steps": int(state.steps),
+        "progress": _progress(state),
+        "loss": _real(state.loss),
+        "seconds_left": _real(state.seconds_left) if is_running else None,
+        "baseline": _real(state.baseline),
+        "metric": _real(state.metric),
+        "best": None,
+        "gap": None,
+        "sparkline": [],
+        "created": 0.0,
+        "started": float(state.started),
+        "heartbeat": float(state.heartbeat),
+        "finished": float(state.finished),
+        "paused": bool(getattr(state, "paused", False)) and is_running,
+        "examples_per_second": _real(getattr(state, "examples_per_second", None)),
+        "memory": int(getattr(state, "memory", 0) or 0),
+        "lr": _real(getattr(state, "lr", None)),
+        "freeze": one_line(str(getattr(state, "freeze", ""))),
+        "model": one_line(str(parameters.get("model", ""))),
+        "data": one_line(str(parameters.get("data", ""))),
+        "job": "",
+        "position": None,
+        "resumable": False,
+        "controllable": is_running and kind == "run",
+        "notebook": "",
+        "report": False,
+        "trials": {"done": int(state.step), "total": int(state.steps)} if kind == "sweep" else None,
+        "damaged": False,
+    }
+
+
+def is_resumable(state: str, kind: str, names: set[str]) -> bool:
+    """Say whether a run can go on in the background: it ended early, and the command knows how it was begun."""
+    return state in _ENDED and (kind == "sweep" or (kind == "run" and {"source.ipynb", "job.json"} <= names))
+
+
+def read_figures(path: Path, row: Mapping[str, Any], curves: Curves) -> Figures:
+    """
+    Read what a run reached.
+
+    Parameters
+    ----------
+    path
+        The run directory.
+    row
+        Its row.
+    curves
+        Opens a run's log.
+
+    Returns
+    -------
+    Figures
+        Empty where there is nothing to be read, or it is damaged: a list goes on without it.
+    """
+    try:
+        if row["kind"] == "sweep":
+            return _sweep_figures(path)
+        if row["kind"] != "run":
+            return Figures()
+        gap = _reported_gap(path)
+        if (path / "metrics.json").is_file():
+            return _finished_figures(read_bounded(path / "metrics.json"), gap)
+        return _logged_figures(path, curves, gap)
+    except (StorageError, OSError, KeyError, TypeError, ValueError, AttributeError, IndexError):
+        return Figures()
+
+
+def with_figures(row: Mapping[str, Any], figures: Figures) -> dict[str, Any]:
+    """Return a row with what the run reached."""
+    return {**row, "best": figures.best, "gap": figures.gap, "sparkline": figures.sparkline}
+
+
+def recipe_parameters(path: Path) -> dict[str, Any]:
+    """Return a run's parameters: those of its recipe, or what was asked for before there is one; empty if damaged."""
+    for name in ("recipe.json", "sweep.json", "job.json"):
+        try:
+            raw = read_bounded(path / name)
+        except StorageError:
+            continue
+        values = raw.get("parameters") if isinstance(raw, dict) else None
+        if isinstance(values, dict):
+            return values
+    return {}
+
+
+def read_bounded(path: Path) -> Any:  # noqa: ANN401
+    """Read a JSON file that is not larger than :data:`LARGEST`; StorageError for one that is, is missing or damaged."""
+    try:
+        size = path.stat().st_size
+    except OSError as error:
+        raise StorageError(f"cannot read {path}: {error.strerror}") from None
+    if size > LARGEST:
+        raise StorageError(f"{path} is too large to be shown: {size} bytes")
+    return read_json(path)
+
+
+def thin(values: Sequence[float], most: int = POINTS) -> list[float | None]:
+    """Return at most ``most`` numbers, evenly spread, with the first and the last; ``None`` for undefined ones."""
+    count = len(values)
+    places = range(count) if count <= most else [round(k * (count - 1) / (most - 1)) for k in range(most)]
+    return [round(float(values[k]), 6) if math.isfinite(values[k]) else None for k in places]
+
+
+def one_line(text: str, most: int = 400) -> str:
+    """Return a text on one line, cut."""
+    line = " ".join(text.split())
+    return line if len(line) <= most else line[: most - 1] + "…"
+
+
+def _names(path: Path) -> set[str]:
+    try:
+        return set(os.listdir(path))  # noqa: PTH208 - names are all that is needed, of a thousand runs
+    except OSError:
+        return set()
+
+
+def _mtime(path: Path) -> float:
+    try:
+        return path.stat().st_mtime
+    except OSError:
+        return 0.0
+
+
+def _real(value: float | None) -> float | None:
+    return None if value is None else float(value)
+
+
+def _progress(state: State) -> float | None:
+    if state.state == "finished":
+        return 1.0
+    return min(1.0, max(0.0, state.step / state.steps)) if state.steps > 0 else None
+
+
+def _notebook(path: Path, names: set[str], root: Root) -> str:
+    for name in _NOTEBOOKS:
+        if name in names:
+            return root.name(path / name)
+    return ""
+
+
+def _reported_gap(path: Path) -> float | None:
+    """Return the largest gap in accuracy that the bias report has."""
+    file = path / "report" / "bias.json"
+    return largest_gap(read_bounded(file)) if file.is_file() else None
+
+
+def largest_gap(report: Any) -> float | None:  # noqa: ANN401
+    """
+    Return the largest gap in the tuned model's accuracy that a bias report's JSON has, on the last of its splits.
+
+    ``None`` where no gap is defined, or it is no such report.
+    """
+    try:
+        tuned, split = report["models"][-1], report["splits"][-1]
+        rows = [row for row in report["gaps"] if row["gap"] == "accuracy" and row["split"] == split]
+        values = [row["models"][tuned]["difference"]["value"] for row in rows]
+    except (TypeError, KeyError, IndexError):
+        return None
+    return max((float(value) for value in values if isinstance(value, (int, float))), default=None)
+
+
+def _finished_figures(metrics: Mapping[str, Any], gap: float | None) -> Figures:
+    name = metrics["monitor"]
+    values = [_number(row["validation"].get(name)) for row in metrics["history"]]
+    epoch = int(metrics["tuned"]["epoch"])
+    best = {"name": name, "value": values[epoch - 1], "epoch": epoch}
+    return Figures(best if math.isfinite(values[epoch - 1]) else None, gap, thin(values))
+
+
+def _logged_figures(path: Path, curves: Curves, gap: float | None) -> Figures:
+    name = str(recipe_parameters(path).get("monitor", "macro_f1"))
+    with curves(path) as log:
+        last = [points[-1, 1] for tag in log.tags if tag.startswith("gap/") and len(points := log.points(tag))]
+        values = [float(value) for value in log.points(f"{name}/validation")[:, 1]]
+    gap = max((float(value) for value in last if math.isfinite(value)), default=gap)
+    finite = [(value, k) for k, value in enumerate(values) if math.isfinite(value)]
+    if not finite:
+        return Figures(gap=gap)
+    value, place = (min if name == "loss" else max)(finite, key=lambda pair: pair[0])
+    return Figures({"name": name, "value": value, "epoch": place + 1}, gap, thin(values))
+
+
+def _sweep_figures(path: Path) -> Figures:
+    plan = read_bounded(path / "sweep.json")
+    name = plan["objectives"][0]
+    best = read_bounded(path / "best.json")["best"] if (path / "best.json").is_file() else None
+    found = {"name": name, "value": best["values"][0], "trial": best["number"]} if best else None
+    values = [_number(row.get(name)) for row in read_trials(path) if row.get("state") == "complete"]
+    better = min if name == "loss" or name.startswith("gap") else max
+    line = list(accumulate((value for value in values if math.isfinite(value)), better))
+    return Figures(found, None, thin(line))
+
+
+def read_trials(path: Path) -> list[dict[str, str]]:
+    """Return the rows of a sweep's ``trials.csv``; none before there are any."""
+    file = path / "trials.csv"
+    try:
+        if file.stat().st_size > LARGEST:
+            return []
+        with file.open(encoding="utf-8", newline="") as stream:
+            return list(csv.DictReader(stream))
+    except FileNotFoundError:
+        return []
+
+
+def _number(value: object) -> float:
+    try:
+        return float(value)  # type: ignore[arg-type]
+    except (TypeError, ValueError):
+        return math.nan
