@@ -25,6 +25,10 @@ _OPTIONS: dict[str, tuple[Any, str]] = {
     "batch_size": (int, "examples a step"),
     "lr": (float, "learning rate of the peers"),
     "own_lr": (float, "learning rate of Tunebook"),
+    "rows": (int, "predictions"),
+    "groups": (int, "groups"),
+    "draws": (int, "draws for intervals"),
+    "events": (int, "scalars in the log"),
     "trials": (int, "trials of the search"),
     "seed": (int, "seed of the split and of every contestant"),
 }

@@ -11,7 +11,17 @@ from tunebook.errors import did_you_mean, shown
 if TYPE_CHECKING:
     from benchmarks.benchmark import Benchmark
 
-NAMES = ("frozen-pictures", "tail-pictures", "text-full", "text-frozen", "search", "memory", "start", "event-files")
+NAMES = (
+    "frozen-pictures",
+    "tail-pictures",
+    "text-full",
+    "text-frozen",
+    "search",
+    "memory",
+    "start",
+    "event-files",
+    "bias",
+)
 
 
 def get_benchmark(name: str) -> Benchmark:

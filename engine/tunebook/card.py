@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import pandas as pd
 
-from tunebook.reports import Report, score_sentence
+from tunebook.reports import Report, formatted, score_sentence
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -66,7 +66,6 @@ def write_card(
     """
     metrics = report.metrics
     counts = examples.counts()
-    groups = report.by_group()
     notes = [f"- {escape(note)}" for note in examples.notes]
     notes += [f"- Dropped by the checks: {number} ({escape(kind)})." for kind, number in dropped.items()]
     defaults = type(recipe)().model_dump()
@@ -91,7 +90,7 @@ def write_card(
         "Stages are compared on the validation set, which also chose the epoch; the test set was used once.",
         table(report.stages(), "model"),
         table(report.classes_table(), "class"),
-        *(["### By group, test set", table(groups, "group")] if len(groups) else []),
+        *_by_group(report),
         "![curves](report/curves.png)",
         "![confusion matrix](report/confusion.png)",
         "## Limits",
@@ -102,6 +101,24 @@ def write_card(
         ", ".join(f"{escape(k)} {escape(v)}" for k, v in report.run.recipe()["versions"].items()),
     ]
     return "\n\n".join(part for part in parts if part) + "\n"
+
+
+def _by_group(report: Report) -> list[str]:
+    """Say for whom the model is worse, and tabulate accuracy and gaps by group."""
+    bias = report.bias()
+    groups = bias.by_group("test").dropna(axis="columns", how="all")
+    if not len(groups):
+        return []
+    said = [f"- {escape(sentence)}" for name in bias.single_attributes() for sentence in bias.sentences(name, "test")]
+    gaps = pd.concat({name: bias.gaps_table(name, "test") for name in bias.single_attributes()})
+    return [
+        "### By group, test set",
+        f"**{escape(bias.headline('test'))}**",
+        table(formatted(groups, "undefined"), "group"),
+        table(formatted(gaps.drop(columns="of"), "undefined"), "gap"),
+        "\n".join(said),
+        "More is in `report/bias.html`: every metric, intersections, and mistakes.",
+    ]
 
 
 def _limits(metrics: dict[str, Any], examples: Examples, recipe: Recipe) -> str:

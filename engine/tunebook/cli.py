@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 from typer.core import TyperCommand
 
+from tunebook.cli_bias import Several, audit_command, report_command
 from tunebook.cli_cache import cache_app
 from tunebook.cli_control import control_command
 from tunebook.cli_sweep import sweep_command
@@ -127,6 +128,8 @@ def run_command(  # a command's parameters are its options
 
 
 app.command("sweep", cls=_Pairs)(sweep_command)
+app.command("report")(report_command)
+app.command("audit", cls=Several)(audit_command)
 # A freeze may be -2, which is no option.
 app.command("control", context_settings={"ignore_unknown_options": True})(control_command)
 

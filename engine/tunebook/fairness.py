@@ -1,17 +1,26 @@
-"""Quality by group, with Fairlearn."""
+"""Sensitive attributes of predictions, and gaps between their groups while a model trains."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+import math
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import pandas as pd
+
+from tunebook.errors import RecipeError
+from tunebook.groups import make_groups
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
+
+    import pandas as pd
+
+    from tunebook.examples import Examples
 
 #: Prefix of the columns of ``predictions.parquet`` that hold sensitive attributes.
 PREFIX = "group_"
+#: Groups with fewer examples are left out of a gap: one example would move it by a tenth.
+SMALLEST_GROUP = 10
 
 
 def attributes(predictions: pd.DataFrame) -> list[str]:
@@ -19,49 +28,115 @@ def attributes(predictions: pd.DataFrame) -> list[str]:
     return [str(c).removeprefix(PREFIX) for c in predictions.columns if str(c).startswith(PREFIX)]
 
 
-def by_group(predictions: pd.DataFrame, names: Sequence[str] | None = None, split: str = "test") -> pd.DataFrame:
+class GapMeter:
     """
-    Compare baseline and tuned model by group.
+    Measures gaps in accuracy between groups of the same examples again and again, as after each epoch.
+
+    Groups are made as in the bias report: numbers are binned, what is missing is a group of its own.
 
     Parameters
     ----------
-    predictions
-        As in ``predictions.parquet``.
-    names
-        Sensitive attributes; all when not given.
-    split
-        ``"test"`` or ``"validation"``.
+    columns
+        Attribute -> its value for each example, shape (n,).
+    minimum
+        Fewest examples with which a group counts.
+    """
+
+    def __init__(self, columns: Mapping[str, Sequence[object]], minimum: int = SMALLEST_GROUP) -> None:
+        self._minimum = minimum
+        self._codes: dict[str, np.ndarray] = {}
+        self._large: dict[str, np.ndarray] = {}
+        for name, values in columns.items():
+            groups = make_groups(name, values)
+            large = (groups.counts() >= minimum) & ~groups.is_pooled
+            if large.sum() > 1:
+                self._codes[name], self._large[name] = groups.codes, large
+
+    @classmethod
+    def of_examples(
+        cls, examples: Examples, rows: np.ndarray, names: Sequence[str] | None = None, minimum: int = SMALLEST_GROUP
+    ) -> GapMeter:
+        """Return what measures some rows of examples by some of their sensitive attributes, or by all."""
+        wanted = examples.sensitive if names is None else names
+        return cls({name: examples.frame[name].iloc[rows].tolist() for name in wanted}, minimum)
+
+    @property
+    def attributes(self) -> tuple[str, ...]:
+        """Attributes of which a gap can be measured: those with two groups that are large enough."""
+        return tuple(self._codes)
+
+    def check(self, monitor: str) -> None:
+        """
+        Refuse to choose an epoch by a gap that cannot be measured.
+
+        Raises
+        ------
+        RecipeError
+            ``monitor`` names an attribute that is not in :attr:`attributes`, or any and there is none.
+        """
+        name, _, attribute = monitor.partition(":")
+        if name != "gap" or (attribute in self._codes if attribute else self._codes):
+            return
+        have = ", ".join(self._codes) or "none"
+        msg = (
+            f"monitor={monitor!r}: no such attribute with two groups of {self._minimum} validation examples each; "
+            f"there are: {have}; name one of them in sensitive, or choose macro_f1, accuracy or loss"
+        )
+        raise RecipeError(msg)
+
+    def measure(self, predicted: np.ndarray, truth: np.ndarray) -> dict[str, float]:
+        """
+        Return the largest difference in accuracy between two groups, by attribute.
+
+        Parameters
+        ----------
+        predicted, truth
+            Class numbers, shape (n,); or ones and zeros, shape (n, classes), where all must be right.
+
+        Returns
+        -------
+        dict
+            Attribute -> gap, 0 to 1; of :attr:`attributes` only.
+        """
+        right = predicted == truth
+        right = right.all(axis=1) if right.ndim > 1 else right
+        found = {}
+        for name, codes in self._codes.items():
+            large = self._large[name]
+            counts = np.bincount(codes, minlength=len(large))[large]
+            accuracy = np.bincount(codes, weights=right, minlength=len(large))[large] / counts
+            found[name] = float(accuracy.max() - accuracy.min())
+        return found
+
+    def measure_scores(self, scores: np.ndarray, truth: np.ndarray) -> dict[str, float]:
+        """Return the same for probabilities, shape (n, classes); NaN where they are not finite."""
+        from tunebook.labels import decide  # noqa: PLC0415
+
+        if not np.isfinite(scores).all():
+            return dict.fromkeys(self._codes, math.nan)
+        return self.measure(decide(scores, multi_label=truth.ndim > 1), truth)
+
+
+def monitored(metrics: Mapping[str, Any], monitor: str) -> float:
+    """
+    Return what chooses the best epoch, made so that more is better.
+
+    Parameters
+    ----------
+    metrics
+        Of the validation set, see :func:`tunebook.metrics.measure`; for a gap with ``gaps``, attribute -> gap.
+    monitor
+        ``"macro_f1"``, ``"accuracy"``, ``"loss"``, ``"gap"`` (the largest of all attributes) or ``"gap:attribute"``.
 
     Returns
     -------
-    pandas.DataFrame
-        One row a group, indexed by attribute and group: number of examples, accuracy before and
-        after tuning, and the change. Empty without sensitive attributes.
+    float
+        The score; the loss or the gap with its sign changed. A gap that is undefined is the worst, minus infinity.
     """
-    from fairlearn.metrics import MetricFrame, count  # noqa: PLC0415
-    from sklearn.metrics import accuracy_score  # noqa: PLC0415
-
-    part = predictions[predictions["split"] == split]
-    found = []
-    for name in names if names is not None else attributes(predictions):
-        frames = {
-            model: MetricFrame(
-                metrics={"n": count, "accuracy": accuracy_score},
-                y_true=rows["truth"],
-                y_pred=rows["prediction"],
-                sensitive_features=rows[PREFIX + name].rename(name),
-            ).by_group
-            for model, rows in part.groupby("model")
-        }
-        if "tuned" not in frames:
-            continue
-        table = pd.DataFrame({"n": frames["tuned"]["n"].astype(int)})
-        before = frames.get("baseline")
-        table["baseline accuracy"] = before["accuracy"] if before is not None else np.nan
-        table["tuned accuracy"] = frames["tuned"]["accuracy"]
-        table["change"] = table["tuned accuracy"] - table["baseline accuracy"]
-        table.index = pd.MultiIndex.from_product([[name], table.index], names=["attribute", "group"])
-        found.append(table)
-    if not found:
-        return pd.DataFrame(columns=["n", "baseline accuracy", "tuned accuracy", "change"])
-    return pd.concat(found)
+    name, _, attribute = monitor.partition(":")
+    if name != "gap":
+        return -float(metrics["loss"]) if name == "loss" else float(metrics[name])
+    gaps = metrics.get("gaps", {})
+    values = [gaps.get(attribute)] if attribute else list(gaps.values())
+    known = [float(value) for value in values if value is not None and math.isfinite(value)]
+    return -max(known) if known and len(known) == len(values) else -math.inf

@@ -22,6 +22,7 @@ Fraction = Annotated[float, Field(ge=0.0, lt=1.0)]
 Balance = Literal["none", "balanced", "effective"] | dict[str, Annotated[float, Field(ge=0.0)]]
 Freeze = Literal["none", "backbone"] | int | list[str]
 Unfreeze = list[tuple[Annotated[int, Field(ge=1)], Freeze]]
+Monitor = Annotated[str, StringConstraints(pattern=r"^(macro_f1|accuracy|loss|gap(:.+)?)$")]
 FileName = Annotated[str, StringConstraints(pattern=r"^[^\x00-\x1f/\\]*$", max_length=120)]
 
 #: Groups of parameters, in the order in which forms and notebooks show them.
@@ -118,8 +119,11 @@ class Recipe(BaseModel):
     patience: int = field(
         0, "stop after this many epochs without a better validation score; 0 never", "Schedule", ge=0, le=100_000
     )
-    monitor: Literal["macro_f1", "accuracy", "loss"] = field(
-        "macro_f1", "validation score that chooses the best epoch", "Schedule", advanced=True
+    monitor: Monitor = field(
+        "macro_f1",
+        "what chooses the best epoch on validation: macro_f1, accuracy, loss, gap or gap:attribute",
+        "Schedule",
+        advanced=True,
     )
 
     seed: int = field(0, "seed of splits, order, augmentation and dropout", "Run", ge=0, lt=2**32)

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pandas as pd
 
-from tunebook import fairness, figures
+from tunebook import figures
 from tunebook.baseline import SPLITS, metrics_table
 from tunebook.events import read_scalars
 from tunebook.figures import Page, Picture, plain
@@ -19,6 +19,7 @@ from tunebook.verdict import Verdict
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from tunebook.bias import BiasReport
     from tunebook.examples import Examples
     from tunebook.runs import Run
 
@@ -48,6 +49,7 @@ class Report:
         self.classes: list[str] = self.metrics["classes"]
         self.multi_label: bool = self.metrics["multi_label"]
         self._predictions: pd.DataFrame | None = None
+        self._bias: BiasReport | None = None
 
     @property
     def predictions(self) -> pd.DataFrame:
@@ -90,7 +92,7 @@ class Report:
         loss, score, rate = figure.subplots(1, 3, width_ratios=[1.2, 1.2, 0.8])
         step = _line(scalars, "train/loss")
         loss.plot(step[:, 0], step[:, 1], color=figures.TRAIN, alpha=0.25, linewidth=0.8, label="train, each step")
-        monitor = self.metrics["monitor"] if self.metrics["monitor"] != "loss" else "accuracy"
+        monitor = self.metrics["monitor"] if self.metrics["monitor"] in ("macro_f1", "accuracy") else "accuracy"
         for axes, name in ((loss, "loss"), (score, monitor)):
             for split, colour in (("train", figures.TRAIN), ("validation", figures.VALIDATION)):
                 points = _line(scalars, f"{name}/{split}")
@@ -191,9 +193,27 @@ class Report:
         title = f"Most confident mistakes, {split} set"
         return get_task(self.run.state().task).gallery(examples, [place[i] for i in known["id"]], captions, title)
 
+    def bias(self, notes: Sequence[str] | None = None) -> BiasReport:
+        """
+        Compare the predictions between groups: whom the model is worse for, and whether tuning changed that.
+
+        Parameters
+        ----------
+        notes
+            What a reader must know of the data; those that were told before when not given.
+        """
+        from tunebook.bias import BiasReport, Settings  # noqa: PLC0415
+
+        if self._bias is None or notes is not None:
+            known = self.run.path / "report" / "bias.json"
+            told = read_json(known).get("notes", []) if notes is None and known.is_file() else notes or []
+            settings = Settings(notes=tuple(map(str, told)), source=f"Run {self.run.name}")
+            self._bias = BiasReport(self.predictions, self.classes, multi_label=self.multi_label, settings=settings)
+        return self._bias
+
     def by_group(self, split: str = "test") -> pd.DataFrame:
-        """Return accuracy by group before and after tuning; see :func:`tunebook.fairness.by_group`."""
-        return fairness.by_group(self.predictions, split=split)
+        """Return accuracy by group before and after tuning; see :meth:`tunebook.bias.BiasReport.by_group`."""
+        return self.bias().by_group(split)
 
     def files(self) -> pd.DataFrame:
         """Return the files of the run directory that a user wants, with their size in kB and what they are."""
@@ -204,7 +224,7 @@ class Report:
             "metrics.json": "all metrics",
             "cache.json": "what of the frozen trunk was computed and what was found",
             "recipe.json": "parameters, versions and fingerprints",
-            "report": "figures",
+            "report": "figures, and the bias report: bias.html, bias.json, bias.csv",
             "checkpoints": "the best epoch",
         }
         rows = []

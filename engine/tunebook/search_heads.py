@@ -141,7 +141,8 @@ def _heed(stop: threading.Event | None) -> None:
 
 def _group(recipe: Recipe) -> str:
     """Return a text that is the same for trials that may be trained together; empty for one that cannot be."""
-    if recipe.unfreeze or recipe.cache == "off" or recipe.precision == "bf16":
+    # Heads know no groups, so that a gap that chooses the epoch is measured by the loop.
+    if recipe.unfreeze or recipe.cache == "off" or recipe.precision == "bf16" or recipe.monitor.startswith("gap"):
         return ""
     return f"{model_key(recipe)} {recipe.freeze!r}"
 

@@ -6,19 +6,18 @@ import math
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
-
 from tunebook.errors import DataError, RecipeError, did_you_mean, shown
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
+    import numpy as np
+
     from tunebook.examples import Examples
+    from tunebook.fairness import GapMeter
 
 #: Objective -> what Optuna calls its direction.
 DIRECTIONS = {"accuracy": "maximize", "macro_f1": "maximize", "loss": "minimize", "gap": "minimize"}
-#: Groups with fewer validation examples are left out of a gap: one example would move it by a tenth.
-SMALLEST_GROUP = 10
 #: A front of more than two objectives cannot be looked at.
 _MOST = 2
 
@@ -97,24 +96,25 @@ class Judge:
         self.objectives = tuple(objectives)
         self.rows = examples.rows("validation")
         self._truth = examples.targets()[self.rows]
-        self._multi_label = examples.multi_label
-        self._groups = {
-            objective: {name: self._members(examples, name) for name in _attributes(objective, examples)}
-            for objective in self.objectives
-            if objective.name == "gap"
-        }
-        for objective, attributes in self._groups.items():
-            if not any(len(groups) > 1 for groups in attributes.values()):
-                msg = (
-                    f"objective {objective}: the validation set has no two groups of {SMALLEST_GROUP} examples by "
-                    f"{', '.join(attributes)}; use more data, or another objective"
-                )
-                raise DataError(msg)
+        from tunebook.fairness import SMALLEST_GROUP, GapMeter  # noqa: PLC0415 - the command line needs no pandas
+
+        self._meters: dict[Objective, GapMeter] = {}
+        for objective in self.objectives:
+            if objective.name == "gap":
+                names = _attributes(objective, examples)
+                meter = GapMeter.of_examples(examples, self.rows, names)
+                if not meter.attributes:
+                    msg = (
+                        f"objective {objective}: the validation set has no two groups of {SMALLEST_GROUP} examples by "
+                        f"{', '.join(names)}; use more data, or another objective"
+                    )
+                    raise DataError(msg)
+                self._meters[objective] = meter
 
     @property
     def needs_scores(self) -> bool:
         """Whether single predictions are looked at, not metrics alone."""
-        return bool(self._groups)
+        return bool(self._meters)
 
     def values(self, metrics: Mapping[str, Any], scores: np.ndarray | None = None) -> tuple[float, ...]:
         """
@@ -133,24 +133,9 @@ class Judge:
         )
 
     def _gap(self, objective: Objective, scores: np.ndarray | None) -> float:
-        from tunebook.labels import decide  # noqa: PLC0415
-
         assert scores is not None  # noqa: S101 - needs_scores said so
-        right = decide(scores, multi_label=self._multi_label) == self._truth
-        right = right.all(axis=1) if right.ndim > 1 else right
-        if not np.isfinite(scores).all():
-            return math.nan
-        gaps = [
-            max(accuracies) - min(accuracies)
-            for groups in self._groups[objective].values()
-            if len(accuracies := [float(right[members].mean()) for members in groups]) > 1
-        ]
-        return max(gaps)
-
-    def _members(self, examples: Examples, attribute: str) -> list[np.ndarray]:
-        values = examples.frame[attribute].iloc[self.rows].astype(str).to_numpy()
-        groups = [np.flatnonzero(values == value) for value in np.unique(values)]
-        return [members for members in groups if len(members) >= SMALLEST_GROUP]
+        gaps = self._meters[objective].measure_scores(scores, self._truth)
+        return math.nan if any(math.isnan(gap) for gap in gaps.values()) else max(gaps.values())
 
 
 def _attributes(objective: Objective, examples: Examples) -> tuple[str, ...]:

@@ -15,6 +15,7 @@ from tunebook.checkpoints import Checkpoint
 from tunebook.commands import Commands
 from tunebook.errors import TrainingError, TunebookError
 from tunebook.examples import examples_to_fit
+from tunebook.fairness import GapMeter, monitored
 from tunebook.features import Features
 from tunebook.metrics import measure
 from tunebook.predicting import predict_scores
@@ -150,6 +151,8 @@ class Trainer:
         self.reader, self.devices, self.log, self.checkpoints = reader, devices, log, checkpoints
         self.features = features or Features(task, recipe, examples, model, reader)
         self._truth = examples.targets()
+        self._gaps = GapMeter.of_examples(examples, examples.rows("validation"))
+        self._gaps.check(recipe.monitor)
         self._rows = examples.rows("train")
         counts = examples.class_counts("train")
         self._weights = torch.tensor(
@@ -405,7 +408,7 @@ class Trainer:
 
     def _end_epoch(self, epoch: int, stop: threading.Event | None) -> None:
         self.devices.share_buffers(self.model.module)
-        validation = self._evaluate(self.examples.rows("validation"), stop)
+        validation = self._evaluate(self.examples.rows("validation"), stop, self._gaps)
         fit = self._evaluate(self._sample, stop)
         progress = self.progress
         row = {
@@ -419,8 +422,7 @@ class Trainer:
         }
         progress.history.append(row)
         progress.epoch, progress.in_epoch, progress.loss_sum, progress.loss_count = epoch + 1, 0, 0.0, 0
-        monitor = self.recipe.monitor
-        score = -validation["loss"] if monitor == "loss" else validation[monitor]
+        score = monitored(validation, self.recipe.monitor)
         best = progress.best
         # Equal scores are common on small validation sets: the smaller loss decides.
         if not best or (score, -validation["loss"]) > (best["score"], -best["loss"]):
@@ -437,11 +439,15 @@ class Trainer:
             self.log.scalars({**_curves(row), **speed, "memory/rss_mb": resident_bytes() / 1e6}, progress.step)
             self.log.tensor("confusion/validation", np.array(validation["confusion"]), progress.step)
 
-    def _evaluate(self, rows: np.ndarray, stop: threading.Event | None) -> dict[str, Any]:
+    def _evaluate(self, rows: np.ndarray, stop: threading.Event | None, gaps: GapMeter | None = None) -> dict[str, Any]:
         # Several processes look at the commands together, and that only between steps.
         feed = self.feed if self.devices.count > 1 else _Heeding(self.feed, lambda: self._heed(stop))
         scores = predict_scores(feed, self.model, rows, self.devices)
-        return measure(scores, self._truth[rows], self.examples.classes)
+        found = measure(scores, self._truth[rows], self.examples.classes)
+        if gaps is not None:
+            measured = gaps.measure_scores(scores, self._truth[rows])
+            found["gaps"] = {name: gap if math.isfinite(gap) else None for name, gap in measured.items()}
+        return found
 
     # The optimizer.
 
@@ -582,4 +588,6 @@ def _curves(row: Mapping[str, Any]) -> dict[str, float]:
     values["calibration_error/validation"] = float(row["validation"]["ece"])
     for name, recall in row["validation"]["recall"].items():
         values[f"recall/{name}"] = math.nan if recall is None else recall
+    for name, gap in row["validation"].get("gaps", {}).items():
+        values[f"gap/{name}"] = math.nan if gap is None else gap
     return values

@@ -24,7 +24,7 @@ from tunebook.control import recorded
 from tunebook.devices import Devices
 from tunebook.errors import RecipeError, StorageError, TunebookError, shown
 from tunebook.events import EventLog
-from tunebook.fairness import PREFIX
+from tunebook.fairness import PREFIX, monitored
 from tunebook.features import Features
 from tunebook.feeds import DirectFeed
 from tunebook.labels import confidence, decide, decode
@@ -326,6 +326,7 @@ class Session:
                 log=log, checkpoints=checkpoints if self.devices.is_main else None, features=self.features,
                 control=run.control if self.devices.is_main else None, replay=self._replay, since=self._since,
             )  # fmt: skip
+            self.model.is_tuned = True
             if found:
                 trainer.restore(found[0])
             self.trainer = trainer
@@ -406,6 +407,8 @@ class Session:
             report.calibration().save(folder / "calibration.png")
             mistakes = report.mistakes(self.examples)
             mistakes.save(folder / f"mistakes{mistakes.suffix}")
+            bias = report.bias(self.examples.notes)
+            bias.save(folder, bias.mistakes(self.examples, self.task.name))
         card = write_card(report, self.recipe, self.examples, self.model, self.dropped, exported)
         write_text(run.path / "README.md", card)
         self._say(
@@ -515,8 +518,7 @@ def _stages(history: list[dict[str, Any]], monitor: str) -> Iterator[dict[str, A
         if end < len(history) and history[end]["trains"] == history[start]["trains"]:
             continue
         rows = history[start:end]
-        sign = -1.0 if monitor == "loss" else 1.0
-        best = max(rows, key=lambda row: (sign * row["validation"][monitor], -row["validation"]["loss"]))
+        best = max(rows, key=lambda row: (monitored(row["validation"], monitor), -row["validation"]["loss"]))
         yield {
             "trains": best["trains"],
             "epochs": [rows[0]["epoch"], rows[-1]["epoch"]],

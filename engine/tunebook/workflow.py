@@ -2,22 +2,29 @@
 
 from __future__ import annotations
 
+import time
+from dataclasses import fields
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from tunebook import tasks
 from tunebook.baseline import Baseline, measure_baselines
+from tunebook.cost import measure
 from tunebook.devices import Devices
 from tunebook.features import Features
 from tunebook.machine import plain_bars
 from tunebook.tuning import Session, Tuning
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from tunebook.cost import CostModel
     from tunebook.examples import Examples
     from tunebook.figures import Page, Picture
     from tunebook.findings import Findings
     from tunebook.recipe import Recipe
+    from tunebook.runs import Run
     from tunebook.tasks.base import Model
 
 # Libraries ask tqdm for the bar that suits, and in a kernel that one imports ipywidgets.
@@ -105,13 +112,36 @@ def measure_baseline(recipe: Recipe, examples: Examples, model: Model) -> Baseli
     return measure_baselines(task, model, features.reader, examples, devices, features)
 
 
+def measure_cost(
+    recipe: Recipe, examples: Examples, model: Model, clock: Callable[[], float] = time.perf_counter
+) -> CostModel:
+    """
+    Measure what training this model on these examples costs; takes a few seconds and leaves the model as it is.
+
+    Parameters
+    ----------
+    recipe, examples, model
+        What is to be trained on what.
+    clock
+        Gives the seconds that count, see :func:`tunebook.cost.measure`.
+
+    Returns
+    -------
+    CostModel
+        ``cost.estimate(recipe)`` says what this recipe, or another one of the same data and model, will cost.
+    """
+    devices = Devices(recipe, model.module)
+    task = tasks.get_task(recipe.task)
+    return measure(task, recipe, examples, model, _features(recipe, examples, model).reader, devices, clock)
+
+
 def tune(
     recipe: Recipe,
     examples: Examples,
     model: Model,
     baseline: Baseline | None = None,
     findings: Findings | None = None,
-) -> Tuning:
+) -> Tuning[Run]:
     """
     Fine-tune a model.
 
@@ -122,7 +152,8 @@ def tune(
     examples
         What to train on, after the checks.
     model
-        The untuned model; it is changed.
+        The model; its weights are changed. One that was tuned before is loaded again first, so that a cell that is run
+        twice, with another recipe, begins where it began the first time.
     baseline
         Measured before, for the report.
     findings
@@ -138,11 +169,17 @@ def tune(
     TunebookError
         At once for what is wrong beforehand; from awaiting it for what goes wrong later.
     """
+    global _last_features  # noqa: PLW0603
+    if model.is_tuned:
+        fresh = load_model(recipe, examples)
+        for item in fields(model):
+            setattr(model, item.name, getattr(fresh, item.name))
+        _last_features = ()
     task = tasks.get_task(recipe.task)
     dropped = findings.dropped() if findings is not None else {}
     features = _features(recipe, examples, model)
     session = Session(task, recipe, examples, model, features.reader, baseline, dropped, features)
-    return Tuning(session.work, session.describe)
+    return Tuning(session.work, session.describe, session.run)
 
 
 def _features(recipe: Recipe, examples: Examples, model: Model) -> Features:

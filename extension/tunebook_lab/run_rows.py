@@ -271,15 +271,20 @@ def largest_gap(report: Any) -> float | None:  # noqa: ANN401
 
 
 def _finished_figures(metrics: Mapping[str, Any], gap: float | None) -> Figures:
-    name = metrics["monitor"]
+    name = _score(metrics["monitor"])
     values = [_number(row["validation"].get(name)) for row in metrics["history"]]
     epoch = int(metrics["tuned"]["epoch"])
     best = {"name": name, "value": values[epoch - 1], "epoch": epoch}
     return Figures(best if math.isfinite(values[epoch - 1]) else None, gap, thin(values))
 
 
+def _score(monitor: object) -> str:
+    """Return the score that a row shows: what chose the best epoch, unless that is a gap, which has its own column."""
+    return monitor if isinstance(monitor, str) and monitor in ("accuracy", "loss") else "macro_f1"
+
+
 def _logged_figures(path: Path, curves: Curves, gap: float | None) -> Figures:
-    name = str(recipe_parameters(path).get("monitor", "macro_f1"))
+    name = _score(recipe_parameters(path).get("monitor"))
     with curves(path) as log:
         last = [points[-1, 1] for tag in log.tags if tag.startswith("gap/") and len(points := log.points(tag))]
         values = [float(value) for value in log.points(f"{name}/validation")[:, 1]]

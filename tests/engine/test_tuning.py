@@ -101,6 +101,16 @@ def test_the_report_is_made_from_the_directory_alone(finished: Run) -> None:
     assert report.by_group().empty
 
 
+def test_a_model_tuned_again_begins_where_it_began(pictures: Path, tmp_path: Path) -> None:
+    recipe = small_run.recipe(pictures, tmp_path, epochs=1)
+    examples = tunebook.load_examples(recipe)
+    model = tunebook.load_model(recipe, examples)
+    runs = [tunebook.tune(recipe, examples, model).result() for _ in range(2)]
+    weights = [(run.path / "model" / "model.safetensors").read_bytes() for run in runs]
+    assert runs[0].path != runs[1].path
+    assert weights[0] == weights[1]
+
+
 def test_a_run_is_never_written_over(finished: Run, pictures: Path) -> None:
     with pytest.raises(StorageError, match="is there already"):
         _tune(pictures, finished.path.parent, run="done")

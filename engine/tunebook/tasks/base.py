@@ -46,6 +46,8 @@ class Model:
         How inputs are prepared for it, as JSON.
     processor
         What prepares them, where that is an object of the model's library, such as a tokenizer.
+    is_tuned
+        Whether a training has begun to change its weights.
     """
 
     module: nn.Module
@@ -58,6 +60,7 @@ class Model:
     head_is_trained: bool = False
     settings: dict[str, Any] = field(default_factory=dict)
     processor: Any = None
+    is_tuned: bool = False
 
 
 class Batch(NamedTuple):
