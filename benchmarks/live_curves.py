@@ -190,7 +190,7 @@ def live(plan: Plan, mark: Callable[[], None]) -> dict[str, Any]:
                 page.wait_for_timeout(1_000)
             if writer.returncode:
                 raise BenchmarkError(f"the writer ended with {writer.returncode}")
-        page.wait_for_timeout(4_000)
+        page.wait_for_selector(".tb-state:has-text('finished')")
         after = _heap(page), _status(kernel)["VmRSS"]
         browser.close()
     return {

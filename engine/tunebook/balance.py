@@ -91,6 +91,43 @@ def example_weights(weights: np.ndarray, truth: np.ndarray) -> np.ndarray:
     return np.where(np.isfinite(most), most, 1.0)
 
 
+def group_weights(scheme: str, groups: np.ndarray, truth: np.ndarray) -> np.ndarray:
+    """
+    Return one weight an example, with mean 1, that makes sensitive groups and classes independent of each other.
+
+    Parameters
+    ----------
+    scheme
+        ``"none"``: all 1. ``"reweight"``: P(g) P(y) / P(g, y), after which each class has the same share in each group
+        and groups keep their sizes [1]_. ``"resample"``: P(y) / P(g, y), after which all groups are of the same
+        size, too [2]_.
+    groups
+        Group of each training example, shape (n,).
+    truth
+        Class numbers, shape (n,); or ones and zeros, shape (n, classes), of which each combination is a class.
+
+    Returns
+    -------
+    numpy.ndarray
+        Shape (n,), float64, above 0. A class that a group lacks stays lacking: nothing can weigh it.
+
+    References
+    ----------
+    .. [1] Kamiran and Calders, "Data preprocessing techniques for classification without discrimination", KAIS 2012.
+    .. [2] Idrissi et al., "Simple data balancing achieves competitive worst-group-accuracy", CLeaR 2022.
+    """
+    if scheme == "none" or not len(groups):
+        return np.ones(len(groups))
+    labels = np.unique(truth, axis=0, return_inverse=True)[1].reshape(-1)
+    known = np.unique(groups, return_inverse=True)[1].reshape(-1)
+    table = np.zeros((int(known.max()) + 1, int(labels.max()) + 1))
+    np.add.at(table, (known, labels), 1.0)
+    of_group = table.sum(axis=1) if scheme == "reweight" else np.ones(len(table))
+    raw = of_group[known] * table.sum(axis=0)[labels] / table[known, labels]
+    found: np.ndarray = raw / raw.mean()
+    return found
+
+
 def draw_order(rows: np.ndarray, weights: np.ndarray | None, rng: np.random.Generator) -> np.ndarray:
     """
     Return the rows of one epoch in the order in which they are used.

@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
 from itertools import combinations
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
-import pandas as pd
-
-from tunebook import bias_words
-from tunebook.comparison import DRAWS, GAP_WORDS, GAPS, MINIMUM, Change, Comparison, Gap
+from tunebook import bias_figures, bias_mistakes, bias_remarks, bias_tables, bias_words
+from tunebook.bias_input import SCHEMA, Settings, model_names, occurring_classes
+from tunebook.comparison import GAPS, Change, Comparison, Gap
 from tunebook.errors import DataError, did_you_mean, shown
 from tunebook.fairness import PREFIX, attributes
 from tunebook.group_metrics import BY_CLASS, WHOLE, Metric
@@ -18,14 +15,16 @@ from tunebook.groups import Groups, cross_groups, make_groups
 from tunebook.outcomes import Outcomes, read_outcomes
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Sequence
     from pathlib import Path
+
+    import pandas as pd
 
     from tunebook.examples import Examples
     from tunebook.figures import Page, Picture
 
-#: Version of the form of ``bias.json``.
-SCHEMA = "tunebook-bias/1"
+__all__ = ["SCHEMA", "BiasReport", "Settings"]
+
 #: Splits in the order in which they are reported.
 _SPLITS = ("test", "validation")
 #: Attributes that are crossed with each other; more would give more tables than anybody reads.
@@ -33,41 +32,6 @@ _MOST_CROSSED = 4
 #: Classes up to which gaps are measured for each of them, and not for the worst alone.
 _MOST_CLASSES = 20
 _BINARY = 2
-
-
-@dataclass(frozen=True)
-class Settings:
-    """
-    How groups are compared.
-
-    Attributes
-    ----------
-    minimum
-        Fewest examples with which a group counts in worst-case figures, at least 1.
-    draws
-        Draws for intervals and p-values, at least 200.
-    seed
-        Of all that is drawn.
-    positive
-        With two classes: the one that rates are of; empty takes the last.
-    derived
-        Attribute -> how it was worked out, of those that were not recorded.
-    notes
-        What a reader must know of the data; one sentence each.
-    source
-        What the predictions are of, in words.
-    tuned
-        Whether the second of two models is the first one tuned.
-    """
-
-    minimum: int = MINIMUM
-    draws: int = DRAWS
-    seed: int = 0
-    positive: str = ""
-    derived: Mapping[str, str] = field(default_factory=dict)
-    notes: tuple[str, ...] = ()
-    source: str = ""
-    tuned: bool = True
 
 
 class BiasReport:
@@ -106,9 +70,11 @@ class BiasReport:
         if not len(self.predictions):
             msg = "there are no predictions to compare; give a table with at least one row"
             raise DataError(msg)
-        self.classes = tuple(classes) if classes is not None else _occurring(self.predictions, multi_label=multi_label)
+        self.classes = (
+            tuple(classes) if classes is not None else occurring_classes(self.predictions, multi_label=multi_label)
+        )
         #: Names of the models: the baseline, if there is one, then the one that the report is about.
-        self.models = _models(self.predictions)
+        self.models = model_names(self.predictions)
         present = set(self.predictions["split"].unique())
         #: Names of the splits, the most important first.
         self.splits = [name for name in _SPLITS if name in present] + sorted(present - set(_SPLITS))
@@ -293,16 +259,7 @@ class BiasReport:
         DataError
             There is no such attribute, metric, split or class.
         """
-        comparison = self.comparison(attribute, split)
-        wanted = self.metric(metric, label)
-        column = comparison.column(wanted.name, wanted.label)
-        low, high = comparison.intervals
-        table = pd.DataFrame({"n": comparison.counts, "counted": comparison.counted[-1, :, column]})
-        for k, model in enumerate(self.models):
-            table[model] = comparison.figures[k, :, column]
-            table[f"{model} low"], table[f"{model} high"] = low[k, :, column], high[k, :, column]
-        table.index = pd.Index(comparison.groups.names, name=attribute)
-        return table[comparison.counts > 0]
+        return bias_tables.by_metric(self, attribute, metric, split, label)
 
     def gaps_table(self, attribute: str, split: str = "") -> pd.DataFrame:
         """
@@ -314,21 +271,7 @@ class BiasReport:
             Indexed by the gap in words: ``lowest`` and ``highest`` group, ``difference`` with ``low`` and ``high``,
             ``ratio``, ``p``; with a baseline ``before``, ``change``, ``change low``, ``change high``.
         """
-        rows = {}
-        for name in self.gap_names(attribute, split):
-            gap, change = self.gap(attribute, name, split), self.change(attribute, name, split)
-            row: dict[str, Any] = {
-                "lowest": gap.widest.lowest if gap.widest else "", "highest": gap.widest.highest if gap.widest else "",
-                "of": gap.widest.metric.label if gap.widest else "",
-                "difference": gap.difference, "low": gap.low, "high": gap.high, "ratio": gap.ratio, "p": gap.p,
-            }  # fmt: skip
-            if change is not None:
-                row |= {
-                    "before": change.before, "change": change.change, "change low": change.low,
-                    "change high": change.high,
-                }  # fmt: skip
-            rows[GAP_WORDS[name]] = row
-        return pd.DataFrame.from_dict(rows, orient="index")
+        return bias_tables.of_gaps(self, attribute, split)
 
     def gap_names(self, attribute: str, split: str = "") -> list[str]:
         """Return the gaps that can be asked for: all, but that of calibration where there are no scores."""
@@ -345,19 +288,7 @@ class BiasReport:
             Indexed by attribute and group: ``n``, ``baseline accuracy`` (NaN without one), ``tuned accuracy``, the ends
             of its 95 % interval ``low`` and ``high``, and the ``change``. Empty without sensitive attributes.
         """
-        found = []
-        for attribute in self.single_attributes():
-            table = self.table(attribute, "accuracy", split)
-            last = self.models[-1]
-            before = table[self.models[0]] if len(self.models) > 1 else pd.Series(np.nan, index=table.index)
-            tidied = pd.DataFrame({
-                "n": table["n"], "baseline accuracy": before, "tuned accuracy": table[last],
-                "low": table[f"{last} low"], "high": table[f"{last} high"], "change": table[last] - before,
-            })  # fmt: skip
-            tidied.index = pd.MultiIndex.from_product([[attribute], table.index], names=["attribute", "group"])
-            found.append(tidied)
-        columns = ["n", "baseline accuracy", "tuned accuracy", "low", "high", "change"]
-        return pd.concat(found) if found else pd.DataFrame(columns=columns)
+        return bias_tables.by_group(self, split)
 
     def single_attributes(self) -> list[str]:
         """Return the attributes without their intersections."""
@@ -365,23 +296,7 @@ class BiasReport:
 
     def long_table(self) -> pd.DataFrame:
         """Return every figure of every group, one a row: what ``bias.csv`` holds."""
-        rows = []
-        for split in self.splits:
-            for attribute in self.attributes:
-                comparison = self.comparison(attribute, split)
-                low, high = comparison.intervals
-                for k, model in enumerate(self.models):
-                    for group in np.flatnonzero(comparison.counts):
-                        head = (split, attribute, comparison.groups.names[group], int(comparison.counts[group]), model)
-                        rows += [
-                            (*head, metric.name, metric.label, comparison.figures[k, group, m], low[k, group, m],
-                             high[k, group, m], bool(comparison.counted[k, group, m]))
-                            for m, metric in enumerate(comparison.metrics)
-                        ]  # fmt: skip
-        columns = [
-            "split", "attribute", "group", "n", "model", "metric", "class", "value", "low", "high", "counted"
-        ]  # fmt: skip
-        return pd.DataFrame(rows, columns=columns)
+        return bias_tables.of_figures(self)
 
     # Words and pictures.
 
@@ -392,79 +307,26 @@ class BiasReport:
 
     def sentences(self, attribute: str, split: str = "") -> list[str]:
         """Say what an attribute's gaps are, what tuning made of them, and which groups could not be compared."""
-        said = []
-        for name in self.gap_names(attribute, split):
-            sentence = bias_words.gap_sentence(self.gap(attribute, name, split))
-            # Macro-F1 says much the same as accuracy, and equal opportunity is half of equalised odds.
-            if sentence and name not in ("macro_f1", "equal_opportunity"):
-                said += [
-                    " ".join(
-                        filter(
-                            None,
-                            (
-                                sentence,
-                                bias_words.change_sentence(
-                                    self.change(attribute, name, split), tuned=self.settings.tuned
-                                ),
-                            ),
-                        )
-                    )
-                ]
-        return said
+        return bias_remarks.sentences(self, attribute, split)
 
     def remarks(self, attribute: str, split: str = "") -> list[str]:
         """Say what a reader must know of an attribute: bins, missing values, small groups, where it comes from."""
-        groups, comparison = self.groups(attribute), self.comparison(attribute, split)
-        derived = [f"Derived, not recorded: {groups.derived}."] if groups.derived else []
-        said = [*derived, *groups.notes, *bias_words.notes_on_groups(comparison)]
-        return [*said, *self._differences(groups)]
-
-    def _differences(self, groups: Groups) -> list[str]:
-        """Say which groups are in one split and not in another."""
-        if groups.kind == "intersection" or len(self.splits) < 2:  # noqa: PLR2004
-            return []
-        splits = self.predictions["split"].to_numpy()
-        occurs = {split: groups.counts(np.flatnonzero(splits == split)) > 0 for split in self.splits}
-        said = []
-        for split, present in occurs.items():
-            only = [bias_words.name_group(groups.names[k]) for k in np.flatnonzero(~present)]
-            if only and present.any():
-                listed = ", ".join(only[:5]) + (f" and {len(only) - 5} more" if len(only) > 5 else "")  # noqa: PLR2004
-                said.append(f"Not in the {split} set: {listed}.")
-        return said
+        return bias_remarks.remarks(self, attribute, split)
 
     def general_remarks(self, split: str = "") -> list[str]:
         """Say what holds for all attributes: classes without examples, missing scores, rows left out."""
-        if not self.attributes:
-            return []
-        comparison = self.comparison(self.attributes[0], split)
-        said = bias_words.notes_on_outcomes(comparison)
-        if comparison.outcomes.left_out:
-            said.append(f"{comparison.outcomes.left_out:,} rows have no prediction of each model and were left out.")
-        compared = sum(self.gap(attribute, "accuracy", split).widest is not None for attribute in self.attributes)
-        if compared > 1:
-            said.append(
-                f"Each p-value is of one gap alone; of {compared} attributes and intersections without any true gap "
-                f"about {compared * bias_words.UNLIKELY:.1f} would fall below {bias_words.UNLIKELY}."
-            )
-        return said
+        return bias_remarks.general_remarks(self, split)
 
     def figure(self, attribute: str, metric: str = "accuracy", split: str = "", label: str = "") -> Picture:
         """Draw a metric by group with its 95 % intervals, the baseline hollow and the tuned model filled."""
-        from tunebook import bias_figures  # noqa: PLC0415
-
         return bias_figures.dots(self, attribute, metric, split, label)
 
     def arrows(self, split: str = "") -> Picture:
         """Draw each attribute's gaps before and after tuning."""
-        from tunebook import bias_figures  # noqa: PLC0415
-
         return bias_figures.arrows(self, split)
 
     def heat_map(self, attribute: str, metric: str = "accuracy", split: str = "", label: str = "") -> Picture:
         """Draw a metric over an intersection of two attributes."""
-        from tunebook import bias_figures  # noqa: PLC0415
-
         return bias_figures.heat_map(self, attribute, metric, split, label)
 
     def worst(self, split: str = "") -> tuple[str, str] | None:
@@ -486,23 +348,7 @@ class BiasReport:
             Rows of the predictions, the most confident first; empty where no groups can be compared. ``attrs`` has
             ``attribute`` and ``group``.
         """
-        split, worst = self._split(split), self.worst(split)
-        if worst is None:
-            return self.predictions.iloc[:0]
-        attribute, group = worst
-        comparison = self.comparison(attribute, split)
-        outcomes, groups = comparison.outcomes, comparison.groups
-        inside = groups.codes[outcomes.rows] == groups.names.index(group)
-        wrong = np.flatnonzero(inside & ~outcomes.right(len(self.models) - 1))
-        rows = self.predictions.iloc[outcomes.rows[wrong]]
-        sure = np.zeros(len(wrong))
-        if outcomes.certainty:
-            how_sure, right = outcomes.certainty[-1]
-            sure = np.where(right, 0.0, how_sure).max(axis=1)[wrong]
-        found = rows.assign(confidence=sure).sort_values(["confidence", "id"], ascending=[False, True], kind="stable")
-        found = found.head(count)
-        found.attrs.update(attribute=attribute, group=group)
-        return found
+        return bias_mistakes.worst_mistakes(self, count, self._split(split))
 
     def mistakes(self, examples: Examples, task: str, count: int = 12, split: str = "") -> Picture | Page | None:
         """
@@ -517,17 +363,7 @@ class BiasReport:
         count, split
             How many at most, and of which split.
         """
-        from tunebook.tasks import get_task  # noqa: PLC0415
-
-        rows = self.worst_mistakes(count, split)
-        place = {name: k for k, name in enumerate(examples.frame["id"])}
-        known = rows[rows["id"].isin(place)]
-        if not len(known):
-            return None
-        said = zip(*(known[c].tolist() for c in ("prediction", "confidence", "truth")), strict=True)
-        captions = [f"{prediction or 'none'} {sure:.0%}\nis {truth or 'none'}" for prediction, sure, truth in said]
-        title = f"Most confident mistakes of {bias_words.name_group(rows.attrs['group'])}, {self._split(split)} set"
-        return get_task(task).gallery(examples, [place[i] for i in known["id"]], captions, title)
+        return bias_mistakes.gallery(self, examples, task, count, self._split(split))
 
     # Files.
 
@@ -561,6 +397,11 @@ class BiasReport:
         write_csv(self.long_table(), folder / "bias.csv")
         write_text(folder / "bias.html", write_page(self, gallery), durable=False)
 
+    def _repr_mimebundle_(self, include: Any = None, exclude: Any = None) -> dict[str, str]:  # noqa: ANN401, ARG002
+        from tunebook.bias_bundle import mime_bundle  # noqa: PLC0415
+
+        return mime_bundle(self)
+
     def __repr__(self) -> str:
         lines = [self.headline()]
         for attribute in self.attributes:
@@ -570,30 +411,3 @@ class BiasReport:
     def many_classes(self) -> bool:
         """Whether there are too many classes to measure gaps for each of them."""
         return len(self.classes) > _MOST_CLASSES
-
-
-def _occurring(predictions: pd.DataFrame, *, multi_label: bool) -> tuple[str, ...]:
-    """Return the classes that occur in truth or prediction, numbers by size and words by the alphabet."""
-    from tunebook.labels import split_label  # noqa: PLC0415
-
-    texts = [str(label) for column in ("truth", "prediction") for label in predictions[column].unique()]
-    names = {name for text in texts for name in split_label(text)} if multi_label else set(texts)
-
-    def key(name: str) -> tuple[int, float, str]:
-        try:
-            number = float(name)
-        except ValueError:
-            return 1, 0.0, name
-        return (0, number, name) if np.isfinite(number) else (1, 0.0, name)
-
-    return tuple(sorted(names, key=key))
-
-
-def _models(predictions: pd.DataFrame) -> list[str]:
-    present = [str(name) for name in predictions["model"].unique()]
-    if len(present) == 1:
-        return present
-    if set(present) != {"baseline", "tuned"}:
-        msg = f"predictions of the models {', '.join(map(shown, present[:6]))}; give one model, or baseline and tuned"
-        raise DataError(msg)
-    return ["baseline", "tuned"]

@@ -114,6 +114,9 @@ class Features:
         What happened, a line each: what was computed by what, or why nothing is cached.
     savings
         The same in numbers.
+    heed
+        Called before each batch that goes through a frozen trunk, and while another process is waited for, so that a
+        first pass can be ended from outside: it may raise. What the pass had computed is then dropped.
     """
 
     def __init__(
@@ -135,6 +138,7 @@ class Features:
         self._open: dict[tuple[str, int | None], tuple[FeatureRows, np.ndarray]] = {}
         self.words: list[str] = []
         self.savings = Savings()
+        self.heed: Callable[[], None] = lambda: None
 
     # What a freeze gives.
 
@@ -369,16 +373,14 @@ class Features:
         keys = self.reader.keys(rows)
         trunk = Trunk(self._model.module, self._task.logits, chosen, self._task.features if features else None)
         example = self._inspect(devices).inputs
-        with evaluating(self._model.module), without_gradients(self._model.module):
-            work = multiply_adds(trunk, example) * len(self._examples)
-        engine = self._engine(work, devices)
+        engine = self._engine(devices)
         prints = [cut.fingerprint() for cut in chosen]
         if features:
             prints.append(self._whole_fingerprint())
         options = [
             (option, self._tables(store, chosen, prints, view, option))
             # Also those for which there is too little work now: another pass may have had more.
-            for option in candidates(trunk, example, **{**engine, "work": math.inf})
+            for option in candidates(trunk, example, work=math.inf, **engine)
         ]
         # What any of the engines left there before serves without making it again.
         ready = next((pair for pair in options if not any(len(table.missing(keys)) for table in pair[1])), None)
@@ -400,12 +402,14 @@ class Features:
         found, filled = store.load(
             tables, keys, self._computing(again, chosen, rows, view, devices, features=features),
             expected_bytes=self._expected(chosen, len(rows), features=features),
-            on_wait=self._say,
+            on_wait=self._wait,
         )  # fmt: skip
         for number, kept in enumerate(found):
             if number != place:
                 kept.close()
         words = again().words if filled.computed else ""
+        if filled.computed:
+            machine.trim_memory()
         self._note(filled, [cut.boundary for cut in chosen] + ["the head"] * features, words, tables)
         return found[place]
 
@@ -434,10 +438,10 @@ class Features:
     def _expected(self, cuts: Sequence[Cut], count: int, *, features: bool) -> int:
         return count * (sum(self._bytes(cut) for cut in cuts) + (8_192 if features else 0))
 
-    def _engine(self, work: float, devices: Devices) -> dict[str, Any]:
+    def _engine(self, devices: Devices) -> dict[str, Any]:
         recipe = self._recipe
         return {
-            "wanted": recipe.extractor, "work": work, "device": devices.device, "precision": recipe.precision,
+            "wanted": recipe.extractor, "device": devices.device, "precision": recipe.precision,
             "exact": self._is_exact,
         }  # fmt: skip
 
@@ -446,8 +450,10 @@ class Features:
         if key not in self._extractors:
             assert self._trace is not None  # noqa: S101 - its examples were looked at before
             with evaluating(self._model.module), without_gradients(self._model.module):
+                # Counted here and not at every load: where everything is there, no engine is made.
+                work = multiply_adds(trunk, self._trace.inputs) * len(self._examples)
                 # One at a time: each may hold a copy of the trunk.
-                self._extractors = {key: make_extractor(trunk, self._trace.inputs, **engine)}
+                self._extractors = {key: make_extractor(trunk, self._trace.inputs, work=work, **engine)}
         return self._extractors[key]
 
     def _computing(
@@ -465,6 +471,8 @@ class Features:
             wanted = rows[positions]
             place = {int(row): int(at) for row, at in zip(wanted, positions, strict=True)}
             for group in self._groups(wanted):
+                # Ended here, a pass leaves nothing: in part, the rest would later run in other groups, with other bits.
+                self.heed()
                 started = _now(devices)
                 with evaluating(self._model.module):
                     inputs = self.reader.inputs(group, view)
@@ -553,6 +561,10 @@ class Features:
             )
         else:
             self._say(f"{filled.found} {unit} up to {place} were there")
+
+    def _wait(self, line: str) -> None:
+        self.heed()
+        self._say(line)
 
     def _say(self, line: str) -> None:
         if line not in self.words:

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import math
 import time
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field
-from typing import TYPE_CHECKING, Any, NoReturn, cast
+from typing import TYPE_CHECKING, Any, cast
 
 import numpy as np
 import torch
 
+from tunebook import machine
 from tunebook.balance import class_weights, example_weights
 from tunebook.checkpoints import Checkpoint
 from tunebook.commands import Commands
@@ -23,7 +25,7 @@ from tunebook.schedules import lr_factor
 
 if TYPE_CHECKING:
     import threading
-    from collections.abc import Callable, Mapping, Sequence
+    from collections.abc import Callable, Iterator, Mapping, Sequence
 
     from torch import Tensor
 
@@ -42,6 +44,10 @@ _MEMORY = 0.9
 
 class TrainingStopped(TunebookError):  # noqa: N818 - it is not a failure
     """The user stopped the training; it can be resumed."""
+
+
+class _StopAsked(Exception):  # noqa: N818 - it is not a failure
+    """Leads from wherever a stop is noticed to where training ends with a checkpoint."""
 
 
 @dataclass
@@ -235,8 +241,14 @@ class Trainer:
         self.commands.begin()
         if self._restored is None:
             self._begin_epoch()
-        while not self.progress.is_done:
-            self._train_epoch(stop, on_step)
+        try:
+            with self._heeding_passes(stop):
+                while not self.progress.is_done:
+                    self._train_epoch(stop, on_step)
+        except _StopAsked:
+            self.save()
+            msg = f"stopped after step {self.progress.step} of {self.steps}; it can be resumed"
+            raise TrainingStopped(msg) from None
         self.commands.close()
         return self.progress
 
@@ -252,7 +264,7 @@ class Trainer:
         self._heed(stop)
         for number in range(progress.in_epoch, len(batches)):
             if self.commands.act(stop, tell):
-                self._stop()
+                raise _StopAsked
             if progress.is_finishing:
                 break
             began = time.monotonic()
@@ -275,12 +287,19 @@ class Trainer:
     def _heed(self, stop: threading.Event | None) -> None:
         """Take in what is asked for, and stop if that is it."""
         if self.commands.listen(stop):
-            self._stop()
+            raise _StopAsked
 
-    def _stop(self) -> NoReturn:
-        self.save()
-        msg = f"stopped after step {self.progress.step} of {self.steps}; it can be resumed"
-        raise TrainingStopped(msg)
+    @contextmanager
+    def _heeding_passes(self, stop: threading.Event | None) -> Iterator[None]:
+        """Heed commands in first passes through a frozen trunk too, while the block lasts: they may take minutes."""
+        before = self.features.heed
+        # Several processes look at the commands together, and that only between steps.
+        if self.devices.count == 1:
+            self.features.heed = lambda: self._heed(stop)
+        try:
+            yield
+        finally:
+            self.features.heed = before
 
     def _note_time(self, examples: int, began: float) -> None:
         now = time.monotonic()
@@ -408,6 +427,7 @@ class Trainer:
 
     def _end_epoch(self, epoch: int, stop: threading.Event | None) -> None:
         self.devices.share_buffers(self.model.module)
+        machine.trim_memory()  # of the steps' activations, before others are made
         validation = self._evaluate(self.examples.rows("validation"), stop, self._gaps)
         fit = self._evaluate(self._sample, stop)
         progress = self.progress

@@ -375,6 +375,7 @@ class Session:
         trainer, run = self.trainer, self.run
         assert trainer is not None  # noqa: S101
         self._say(phase="measuring", step=trainer.progress.step, epoch=trainer.progress.epoch, **_AT_REST)
+        machine.trim_memory()
         weights, _ = Checkpoints(run.path / "checkpoints").load_best()
         module = self.model.module
         module.load_state_dict(weights)
@@ -397,6 +398,7 @@ class Session:
         with replacing(run.path / "predictions.parquet") as temporary:
             self._predictions(scores).to_parquet(temporary, index=False)
         self._say(phase="exporting")
+        machine.trim_memory()
         with replacing_folder(run.path / "model") as folder:
             exported = self.task.export(self.model, self.examples.classes, self.recipe, folder)
         self._say(phase="reporting")

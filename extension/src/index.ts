@@ -1,5 +1,3 @@
-import { JupyterFrontEndPlugin } from '@jupyterlab/application';
+import { lab, outputs } from './lab';
 
-const plugins: JupyterFrontEndPlugin<unknown>[] = [];
-
-export default plugins;
+export default [outputs, lab];

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tunebook.balance import class_weights, draw_order, example_weights
+from tunebook.balance import class_weights, draw_order, example_weights, group_weights
 from tunebook.errors import RecipeError
 
 COUNTS = st.lists(st.integers(1, 100_000), min_size=2, max_size=8)
@@ -74,3 +74,41 @@ def test_an_example_is_drawn_by_the_rarest_of_its_classes() -> None:
     weights = np.array([0.5, 2.0])
     assert example_weights(weights, np.array([1, 0])).tolist() == [2.0, 0.5]
     assert example_weights(weights, np.array([[1, 1], [1, 0], [0, 0]])).tolist() == [2.0, 0.5, 1.0]
+
+
+CELLS = st.lists(st.tuples(st.integers(0, 3), st.integers(0, 2)), min_size=1, max_size=80)
+
+
+@given(cells=CELLS, scheme=st.sampled_from(["none", "reweight", "resample"]))
+def test_group_weights_have_mean_one_and_are_above_zero(cells: list[tuple[int, int]], scheme: str) -> None:
+    groups, truth = np.array(cells).T
+    weights = group_weights(scheme, groups, truth)
+    assert weights.mean() == pytest.approx(1.0)
+    assert (weights > 0).all()
+
+
+def test_reweighting_is_as_published_and_makes_class_and_group_independent() -> None:
+    groups, truth = np.repeat([0, 0, 1, 1], [30, 10, 5, 15]), np.repeat([0, 1, 0, 1], [30, 10, 5, 15])
+    weights = group_weights("reweight", groups, truth)
+    # P(g=0) P(y=0) / P(g=0, y=0)
+    assert weights[0] == pytest.approx((40 / 60) * (35 / 60) / (30 / 60))
+    for group in (0, 1):
+        inside = groups == group
+        assert weights[inside].sum() == pytest.approx(inside.sum())
+        assert weights[inside & (truth == 0)].sum() / inside.sum() == pytest.approx(35 / 60)
+
+
+def test_resampling_makes_groups_of_one_size_with_the_same_shares_of_classes() -> None:
+    groups, truth = np.repeat([0, 0, 7, 7], [30, 10, 5, 15]), np.repeat([0, 1, 0, 1], [30, 10, 5, 15])
+    weights = group_weights("resample", groups, truth)
+    for group in (0, 7):
+        inside = groups == group
+        assert weights[inside].sum() == pytest.approx(30)
+        assert weights[inside & (truth == 0)].sum() / 30 == pytest.approx(35 / 60)
+
+
+def test_combinations_of_classes_are_weighed_as_classes() -> None:
+    groups, truth = np.array([0, 0, 0, 1]), np.array([[1, 1], [1, 1], [0, 0], [1, 1]])
+    assert group_weights("reweight", groups, truth) == pytest.approx(
+        group_weights("reweight", groups, np.array([1, 1, 0, 1]))
+    )

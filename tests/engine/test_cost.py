@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+import tempfile
 import time
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -19,8 +20,12 @@ from torch import nn
 
 import tunebook
 from tunebook import cost as cost_module
-from tunebook import machine
+from tunebook import cost_probe, machine
+from tunebook.checkpoints import save_tensors
 from tunebook.cost import CostModel, measure
+from tunebook.cost_probe import Probe, untouched
+from tunebook.cost_tables import Layout, Line
+from tunebook.cost_watch import Watch
 from tunebook.devices import Devices
 from tunebook.errors import RecipeError
 from tunebook.tasks import get_task
@@ -68,6 +73,11 @@ def measured(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFa
     return Measured(recipe, examples, model, reader, found)
 
 
+def altered(measured: Measured, **tables: Any) -> CostModel:
+    """Return a model of the cost with other measurements."""
+    return replace(measured.cost, tables=replace(measured.cost.tables, **tables), _parts={}, _readers={})
+
+
 def snapshot(model: Any) -> dict[str, Any]:
     """Return all of a model, and of torch, that measuring could change."""
     return {
@@ -108,7 +118,7 @@ def test_a_failure_while_measuring_leaves_the_model_as_it_was(
 ) -> None:
     recipe, model = measured.recipe, measured.model
     before = snapshot(model)
-    monkeypatch.setattr(cost_module, "find_cut", lambda *_: 1 / 0)
+    monkeypatch.setattr(cost_probe, "find_cut", lambda *_: 1 / 0)
     with pytest.raises(ZeroDivisionError):
         measure(get_task(recipe.task), recipe, measured.examples, model, measured.reader, Devices(recipe, model.module))
     assert snapshot(model) == before
@@ -150,7 +160,7 @@ class Clocked(nn.Module):
 def test_time_and_bytes_of_a_pass_are_told_apart_by_stage() -> None:
     clock = [0.0]
     module = nn.Sequential(Clocked(clock, 1.0, 10.0), nn.ReLU(), Clocked(clock, 2.0, 20.0), Clocked(clock, 4.0, 40.0))
-    watch = cost_module._Watch(module, {"0": 0, "2": 1, "3": 2}, 3, lambda: clock[0])
+    watch = Watch(module, {"0": 0, "2": 1, "3": 2}, 3, lambda: clock[0])
     x = torch.rand(5, 8, requires_grad=True)
     with watch.watching():
         watch.begin(0)
@@ -168,15 +178,43 @@ def test_what_is_kept_of_a_batch_that_was_not_run_follows_from_those_that_were(m
     devices = Devices(measured.recipe, measured.model.module)
     clock = time.process_time
     reader, model = measured.reader, measured.model
-    with cost_module._untouched(model.module):
-        probe = cost_module._Probe(task, measured.recipe, measured.examples, model, reader, devices, clock)
+    with untouched(model.module):
+        probe = Probe(task, measured.recipe, measured.examples, model, reader, devices, clock)
         rows = measured.examples.rows("train")
         lengths = reader.lengths(rows)
         rows = rows[:16] if lengths is None else rows[np.argsort(lengths)][-16:]
         found = probe._run(rows, frozenset())
-        units = cost_module._units(reader.inputs(rows))
-    expected = measured.cost._training.kept.fixed + measured.cost._peak[0] * units
+        units = cost_probe._units(reader.inputs(rows))
+    expected = measured.cost.tables.training.kept.fixed + measured.cost.tables.peak[0] * units
     assert expected.sum() == pytest.approx(found.kept.sum(), rel=0.05)
+
+
+def test_a_checkpoint_is_timed_and_leaves_no_file(
+    measured: Measured, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+    probe = object.__new__(Probe)
+    probe._devices = Devices(measured.recipe, measured.model.module)
+    probe._clock = time.thread_time
+    # From a gigabyte in 30 s to one in 30 ms.
+    assert 3e-11 < probe._saving_seconds() < 3e-8
+    assert list(tmp_path.iterdir()) == []
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path / "gone"))
+    assert probe._saving_seconds() == 0.0
+
+
+@pytest.mark.skipif(not Path("/proc/self/clear_refs").exists(), reason="only Linux tells the peak of a moment")
+def test_a_checkpoint_is_written_without_a_copy_as_no_estimate_has_one(tmp_path: Path) -> None:
+    def peak() -> int:
+        lines = Path("/proc/self/status").read_text(encoding="ascii").splitlines()
+        return 1_024 * int(next(line for line in lines if line.startswith("VmHWM")).split()[1])
+
+    tensors = {str(number): torch.ones(1_000_000) for number in range(16)}
+    save_tensors({"first": tensors["0"]}, tmp_path / "first.safetensors")
+    Path("/proc/self/clear_refs").write_text("5", encoding="ascii")
+    before = peak()
+    save_tensors(tensors, tmp_path / "all.safetensors")
+    assert peak() - before < 16_000_000
 
 
 @given(
@@ -188,7 +226,7 @@ def test_a_line_is_never_negative_and_meets_the_larger_measurement(
     points: list[tuple[float, float]], few: int, more: int
 ) -> None:
     small, large = (np.array(values) for values in zip(*points, strict=True))
-    line = cost_module._line(small, large, (few, few + more))
+    line = Line.through(small, large, (few, few + more))
     assert (line.fixed >= 0).all()
     assert (line.each >= 0).all()
     assert line.at(1, few + more) == pytest.approx(large, rel=1e-6, abs=1e-6)
@@ -234,13 +272,13 @@ def test_a_freeze_that_does_not_fit_the_model_is_refused(measured: Measured) -> 
 
 def test_more_that_trains_takes_more_memory_and_time(measured: Measured) -> None:
     count = len(measured.model.stages)
-    known = [cost_module._Line(np.zeros(count), np.full(count, each)) for each in (1.0, 2.0, 3.0)]
+    known = [Line(np.zeros(count), np.full(count, each)) for each in (1.0, 2.0, 3.0)]
     # Seconds that no noise can put in another order.
-    model = replace(
-        measured.cost,
-        _evaluated=known[0],
-        _passing=measured.cost._passing._replace(forward=known[1], backward=known[1]),
-        _training=measured.cost._training._replace(forward=known[2], backward=known[2]),
+    model = altered(
+        measured,
+        evaluated=known[0],
+        passing=measured.cost.tables.passing._replace(forward=known[1], backward=known[1]),
+        training=measured.cost.tables.training._replace(forward=known[2], backward=known[2]),
     )
     several = [
         model.estimate(measured.changed(freeze=freeze, unfreeze=[], cache="off")) for freeze in ("backbone", -2, "none")
@@ -252,9 +290,7 @@ def test_more_that_trains_takes_more_memory_and_time(measured: Measured) -> None
 
 
 def test_larger_batches_take_more_memory_in_proportion() -> None:
-    layout = cost_module._Layout(
-        *(np.array(v) for v in ([1.0, 2.0, 4.0], [1.0] * 3, [1.0, 0.5, 0.25], [1.0, 2.0, 4.0]))
-    )
+    layout = Layout(*(np.array(v) for v in ([1.0, 2.0, 4.0], [1.0] * 3, [1.0, 0.5, 0.25], [1.0, 2.0, 4.0])))
     assert layout.at(3) == pytest.approx((1.0, 1 / 3, 3.0))
 
 
@@ -265,7 +301,7 @@ def test_every_picture_of_a_batch_takes_at_least_what_is_kept_of_it(measured: Me
     one, two, four = (measured.cost.estimate(recipe.changed(batch_size=size)).memory for size in (5, 10, 20))
     # The peak is the largest of several that grow by the example: what it grows by never shrinks.
     assert 0 < 2 * (two - one) <= (four - two) * 1.01
-    per_example = measured.cost._training.kept.each.sum()
+    per_example = measured.cost.tables.training.kept.each.sum()
     assert four - two >= 10 * per_example * 0.99
 
 
@@ -288,7 +324,7 @@ def test_epochs_beyond_those_that_are_gone_through_take_what_the_last_of_them_ta
 
 
 def test_the_cache_computes_each_view_once(measured: Measured) -> None:
-    model = replace(measured.cost, _borders=np.full(len(measured.model.stages), 100.0))
+    model = altered(measured, borders=np.full(len(measured.model.stages), 100.0))
     recipe = measured.changed(freeze="backbone", unfreeze=[], epochs=6)
     plan = model._plan(recipe)
     views = [model._reader(recipe).training_view(epoch, repeats=True) for epoch in range(6)]
@@ -298,7 +334,7 @@ def test_the_cache_computes_each_view_once(measured: Measured) -> None:
 
 
 def test_boundaries_of_one_view_share_a_pass(measured: Measured) -> None:
-    model = replace(measured.cost, _borders=np.full(len(measured.model.stages), 100.0))
+    model = altered(measured, borders=np.full(len(measured.model.stages), 100.0))
     recipe = measured.changed(freeze="backbone", unfreeze=[[2, -2]], epochs=6)
     views: list[int | None] = [0, 1, 0, 1, 0, 1]
     passes = [epoch for epoch, _ in model._extractions(model._plan(recipe), views, mixes=False)]
@@ -307,11 +343,10 @@ def test_boundaries_of_one_view_share_a_pass(measured: Measured) -> None:
 
 def test_the_cache_saves_what_the_trunk_takes_and_nothing_where_it_is_off(measured: Measured) -> None:
     # Where the trunk's work is all that counts.
-    slow = measured.cost._evaluated._replace(
-        fixed=np.zeros(len(measured.model.stages)), each=np.ones(len(measured.model.stages))
-    )
+    slow = Line(np.zeros(len(measured.model.stages)), np.ones(len(measured.model.stages)))
     borders = np.full(len(measured.model.stages), 100.0)
-    model = replace(measured.cost, _evaluated=slow, _borders=borders, _times=replace(measured.cost._times, extract=0.5))
+    times = replace(measured.cost.tables.times, extract=0.5)
+    model = altered(measured, evaluated=slow, borders=borders, times=times)
     recipe = measured.changed(freeze="backbone", unfreeze=[], epochs=20)
     saving, without = model.estimate(recipe), model.estimate(recipe.changed(cache="off"))
     assert without.saved_seconds == 0.0
@@ -322,7 +357,7 @@ def test_the_cache_saves_what_the_trunk_takes_and_nothing_where_it_is_off(measur
 def test_blended_pictures_go_through_the_whole_model(measured: Measured) -> None:
     if measured.recipe.task != TASKS[0]:
         pytest.skip("texts are not blended")
-    model = replace(measured.cost, _borders=np.full(len(measured.model.stages), 100.0))
+    model = altered(measured, borders=np.full(len(measured.model.stages), 100.0))
     recipe = measured.changed(freeze="backbone", unfreeze=[], epochs=20, cache="auto")
     assert model.estimate(recipe.changed(mixup=0.2)).seconds > model.estimate(recipe).seconds
 
@@ -341,7 +376,7 @@ def limits(measured: Measured) -> Callable[[int], CostModel]:
     """Return a model of the cost with another limit of the memory."""
 
     def limited(limit: int) -> CostModel:
-        return replace(measured.cost, _memory=replace(measured.cost._memory, limit=limit), _parts={}, _readers={})
+        return altered(measured, memory=replace(measured.cost.tables.memory, limit=limit))
 
     return limited
 
@@ -419,7 +454,7 @@ def test_texts_are_measured_by_their_lengths(tmp_path: Path) -> None:
     reader = get_task(recipe.task).reader(examples, recipe, model)
     lengths = reader.lengths(examples.rows("train"))
     assert lengths is not None
-    units, _, largest = found._layout.at(4)
+    units, _, largest = found.tables.layout.at(4)
     # One long text pads those beside it, in one batch of many.
     assert largest >= lengths.max()
     assert np.mean(lengths) <= units < np.mean(lengths) * 1.7
@@ -428,6 +463,6 @@ def test_texts_are_measured_by_their_lengths(tmp_path: Path) -> None:
 def test_an_accelerator_tells_its_own_memory(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(torch.cuda, "memory_allocated", lambda: 5)
     monkeypatch.setattr(torch.cuda, "mem_get_info", lambda: (3, 7))
-    probe = object.__new__(cost_module._Probe)
+    probe = object.__new__(Probe)
     probe._devices = SimpleNamespace(device=torch.device("cuda"))  # type: ignore[assignment]
     assert (probe._resident(), probe._limit()) == (5, 7)

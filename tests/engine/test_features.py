@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import contextlib
+import os
 import resource
 import sys
-from dataclasses import dataclass, field
+import threading
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -16,15 +18,18 @@ import torch
 
 from tunebook import machine
 from tunebook.baseline import measure_baselines
+from tunebook.checkpoints import Checkpoints
+from tunebook.control import Control
 from tunebook.devices import Devices
 from tunebook.errors import StorageError
 from tunebook.examples import Examples
+from tunebook.feature_locks import wait_to_fill
 from tunebook.feature_store import FeatureStore
 from tunebook.features import Features
 from tunebook.feeds import CachedFeed, DirectFeed
 from tunebook.predicting import extract_features
 from tunebook.tasks import get_task, recipe_class
-from tunebook.training import Trainer
+from tunebook.training import Trainer, TrainingStopped
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "faults"))
 sys.path.insert(0, str(Path(__file__).parents[1]))
@@ -112,7 +117,9 @@ def recipe(pictures: Path) -> Callable[..., Any]:
     return make
 
 
-def _trainer(recipe: Any, store: FeatureStore | None = None, alter: Callable[[Any], None] | None = None) -> Trainer:
+def _trainer(
+    recipe: Any, store: FeatureStore | None = None, alter: Callable[[Any], None] | None = None, **more: Any
+) -> Trainer:
     task = get_task(recipe.task)
     examples = task.load_examples(recipe)
     model = task.load_model(recipe, examples.classes)
@@ -120,7 +127,7 @@ def _trainer(recipe: Any, store: FeatureStore | None = None, alter: Callable[[An
         alter(model.module)
     reader = task.reader(examples, recipe, model)
     features = Features(task, recipe, examples, model, reader, store)
-    return Trainer(task, recipe, examples, model, reader, Devices(recipe, model.module), features=features)
+    return Trainer(task, recipe, examples, model, reader, Devices(recipe, model.module), features=features, **more)
 
 
 @dataclass
@@ -506,6 +513,100 @@ def test_a_store_that_cannot_be_made_or_is_too_small_is_no_reason_to_stop(
         found.require_same_bits(whole)
         assert found.features.summary() == ""
         assert found.features.pooled(found.trainer.examples.rows("train"), found.trainer.devices) is None
+
+
+# Stopping.
+
+
+@pytest.fixture
+def viewed(recipe: Callable[..., Any]) -> Any:
+    """Return a recipe of two views: passes through the trunk in two batches, in three and in two, of eight pictures."""
+    return _exact(recipe("test_vit", freeze="backbone", unfreeze=[], epochs=2, views=2, augment="light"))
+
+
+def _stopping(trainer: Trainer, batch: int, ask: Callable[[], object]) -> list[int]:
+    """Ask for a stop just before a batch goes through the trunk, from 0; note those that are reached."""
+    reached: list[int] = []
+    groups = trainer.features._groups
+
+    def asking(rows: np.ndarray) -> Iterator[np.ndarray]:
+        for group in groups(rows):
+            if len(reached) == batch:
+                ask()
+            reached.append(len(group))
+            yield group
+
+    trainer.features._groups = asking  # type: ignore[method-assign]
+    return reached
+
+
+def _files(store: FeatureStore) -> int:
+    """Return how many passes are on the disk, with what of one that was not finished."""
+    return len(list(store.folder.rglob("data.bin*")))
+
+
+@pytest.mark.parametrize(
+    ("how", "batch", "step", "kept"),
+    [("event", 1, 0, 0), ("command", 0, 0, 0), ("command", 4, 2, 1), ("event", 6, 2, 2)],
+)
+def test_a_stop_ends_a_pass_through_the_trunk_and_a_resumed_run_has_the_same_bits(
+    how: str, batch: int, step: int, kept: int, viewed: Any, store: FeatureStore, tmp_path: Path
+) -> None:
+    whole = _train(viewed, FeatureStore(tmp_path / "other"))
+    checkpoints, stop = Checkpoints(tmp_path / "checkpoints"), threading.Event()
+    control = Control(tmp_path / "control.jsonl")
+    stopped = _trainer(viewed, store, checkpoints=checkpoints, control=control)
+    reached = _stopping(stopped, batch, stop.set if how == "event" else lambda: control.send("stop"))
+    seen = _count_passes(stopped)
+    with pytest.raises(TrainingStopped, match=f"after step {step} of 4"):
+        stopped.fit(stop)
+    stopped.features.close()
+    assert len(reached) == batch + 1
+    assert sum(seen) <= 8 * batch + 40  # and a few to find and to check the cut
+    assert _files(store) == kept
+    found = checkpoints.latest()
+    assert found is not None
+    resumed = _trainer(viewed, store)
+    resumed.restore(found[0])
+    resumed.fit()
+    resumed.features.close()
+    assert asdict(resumed.progress) == asdict(whole.trainer.progress)
+    expected = whole.weights()
+    assert all(torch.equal(value, expected[name]) for name, value in resumed.model.module.state_dict().items())
+
+
+def test_a_stop_does_not_wait_for_the_process_that_computes_the_same(
+    viewed: Any, store: FeatureStore, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    stop = threading.Event()
+    first = _trainer(viewed, store, checkpoints=Checkpoints(tmp_path / "checkpoints"))
+    _stopping(first, 0, stop.set)
+    with pytest.raises(TrainingStopped):
+        first.fit(stop)
+    stop.clear()
+    second = _trainer(viewed, store)
+    load = store.load
+
+    def asked(*given: Any, **named: Any) -> Any:
+        stop.set()
+        return load(*given, **named)
+
+    monkeypatch.setattr(store, "load", asked)
+    with contextlib.ExitStack() as held:
+        for table in store.folder.iterdir():  # as another process would
+            held.callback(os.close, wait_to_fill(table, None))
+        with pytest.raises(TrainingStopped, match="after step 0"):
+            second.fit(stop)
+
+
+def test_who_measures_after_a_stop_is_not_stopped_again(viewed: Any, store: FeatureStore) -> None:
+    stop = threading.Event()
+    trainer = _trainer(viewed, store)
+    _stopping(trainer, 1, stop.set)
+    with pytest.raises(TrainingStopped):
+        trainer.fit(stop)
+    rows = trainer.examples.rows("train")
+    assert trainer.features.pooled(rows, trainer.devices) is not None
 
 
 # What cannot be cut.

@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import ctypes
 import os
+import platform
+from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
@@ -39,6 +43,34 @@ def test_threads_are_calm_unless_the_user_says_otherwise(monkeypatch: pytest.Mon
     machine.calm_threads()
     assert os.environ["OMP_WAIT_POLICY"] == "PASSIVE"
     assert os.environ["OMP_NUM_THREADS"] == "7"
+
+
+@pytest.mark.skipif(not Path("/proc/self/statm").exists(), reason="only Linux tells what is resident so simply")
+def test_freed_memory_that_is_kept_goes_back() -> None:
+    def resident() -> int:
+        return int(Path("/proc/self/statm").read_text(encoding="ascii").split()[1]) * os.sysconf("SC_PAGE_SIZE")
+
+    # Small blocks below one that stays: the C library gives nothing of them back by itself.
+    blocks = [bytes(2_000) for _ in range(40_000)]
+    last = bytes(2_000)
+    before = resident()
+    del blocks
+    machine.trim_memory()
+    after = resident()
+    assert last
+    if platform.libc_ver()[0] == "glibc":
+        assert before - after > 40_000_000
+
+
+def test_a_c_library_that_trims_nothing_is_left_alone(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(ctypes, "CDLL", lambda _: SimpleNamespace())
+    machine.trim_memory()
+
+    def refuse(_: None) -> None:
+        raise OSError
+
+    monkeypatch.setattr(ctypes, "CDLL", refuse)
+    machine.trim_memory()
 
 
 def test_versions_name_what_decides_numbers() -> None:

@@ -10,19 +10,21 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from tunebook_widgets.bias_view import BiasView
     from tunebook_widgets.live_curves import LiveCurves
     from tunebook_widgets.panel import ControlPanel
     from tunebook_widgets.surroundings import is_batch
     from tunebook_widgets.watch import watch
 
 _HOMES = {
+    "BiasView": "tunebook_widgets.bias_view",
     "ControlPanel": "tunebook_widgets.panel",
     "LiveCurves": "tunebook_widgets.live_curves",
     "is_batch": "tunebook_widgets.surroundings",
     "watch": "tunebook_widgets.watch",
 }
 
-__all__ = ["ControlPanel", "LiveCurves", "is_batch", "watch"]
+__all__ = ["BiasView", "ControlPanel", "LiveCurves", "is_batch", "watch"]
 
 
 def __getattr__(name: str) -> Any:  # noqa: ANN401

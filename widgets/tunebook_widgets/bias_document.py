@@ -23,7 +23,8 @@ _MOST_FIGURES = 400_000
 PARTS, _UNDEFINED = 10_000, -1
 #: Numbers of a figure: its value, both ends of its interval, and of how many examples it is.
 _PER_FIGURE = 4
-_LONGEST = 120
+#: Characters of a name.
+LONGEST = 120
 _BINARY = 2
 
 
@@ -53,17 +54,17 @@ def document(report: BiasReport, *, most: int = _MOST_FIGURES) -> dict[str, Any]
     metrics = _metrics(report, labels)
     return {
         "schema": SCHEMA,
-        "source": plain(report.settings.source, _LONGEST),
+        "source": plain(report.settings.source, LONGEST),
         "models": list(report.models),
-        "splits": [plain(split, _LONGEST) for split in report.splits],
+        "splits": [plain(split, LONGEST) for split in report.splits],
         "is_tuned": report.settings.tuned,
         "minimum": report.settings.minimum,
-        "positive": plain(report.positive, _LONGEST),
+        "positive": plain(report.positive, LONGEST),
         "headline": [plain(report.headline(split)) for split in report.splits],
         "remarks": [_plain(report.general_remarks(split)) for split in report.splits],
         "metrics": [
             {
-                "name": metric.name, "label": plain(metric.label, _LONGEST), "words": WORDS[metric.name],
+                "name": metric.name, "label": plain(metric.label, LONGEST), "words": WORDS[metric.name],
                 "less": metric.name in LESS_IS_BETTER,
             }
             for metric in metrics
@@ -86,7 +87,8 @@ def _plain(said: list[str]) -> list[str]:
 def _attributes_within(report: BiasReport, most: int) -> list[str]:
     """Return the first attributes whose figures there is room for, one of them at least."""
     fewest = len(BY_CLASS) + 3
-    found, numbers = [], 0
+    found: list[str] = []
+    numbers = 0
     for name in report.attributes:
         numbers += len(report.groups(name).names) * len(report.splits) * len(report.models) * fewest * _PER_FIGURE
         if found and numbers > most:
@@ -135,17 +137,17 @@ def _metrics(report: BiasReport, labels: list[str]) -> list[Metric]:
 def _attribute(report: BiasReport, name: str, metrics: list[Metric]) -> dict[str, Any]:
     groups = report.groups(name)
     found: dict[str, Any] = {
-        "name": plain(name, _LONGEST),
+        "name": plain(name, LONGEST),
         "kind": groups.kind,
         "is_derived": bool(groups.derived),
-        "groups": [plain(group, _LONGEST) for group in groups.names],
+        "groups": [plain(group, LONGEST) for group in groups.names],
         "views": [_view(report, name, split, metrics) for split in report.splits],
     }
     if groups.kind == "intersection" and len(groups.columns) == _BINARY:
         axes = [list(report.groups(column).names) for column in groups.columns]
         places = [{group: k for k, group in enumerate(axis)} for axis in axes]
-        found["columns"] = [plain(column, _LONGEST) for column in groups.columns]
-        found["axes"] = [[plain(group, _LONGEST) for group in axis] for axis in axes]
+        found["columns"] = [plain(column, LONGEST) for column in groups.columns]
+        found["axes"] = [[plain(group, LONGEST) for group in axis] for axis in axes]
         # The groups put together as the last one stand in no row or column.
         found["parts"] = [
             [-1, -1] if pooled else [places[k][one] for k, one in enumerate(part)]
@@ -183,8 +185,7 @@ def _sizes(comparison: Comparison, columns: list[int]) -> tuple[np.ndarray, np.n
         if column >= number:
             continue
         of[..., k] = comparison.denominators[..., column]
-        sums = (counts[..., column].sum(axis=1) for counts in (comparison.numerators, comparison.denominators))
-        right, total = sums
+        right, total = comparison.numerators[..., column].sum(axis=1), comparison.denominators[..., column].sum(axis=1)
         every[:, k] = np.where(total > 0, right / np.maximum(total, 1), np.nan)
     return of, every
 
@@ -203,8 +204,8 @@ def _gap(report: BiasReport, attribute: str, split: str, name: str, metrics: lis
     found |= {
         "said": plain(" ".join(filter(None, said))),
         "metric": metrics.index(gap.widest.metric) if gap.widest.metric in metrics else -1,
-        "label": plain(gap.widest.metric.label, _LONGEST),
-        "lowest": plain(gap.widest.lowest, _LONGEST), "highest": plain(gap.widest.highest, _LONGEST),
+        "label": plain(gap.widest.metric.label, LONGEST),
+        "lowest": plain(gap.widest.lowest, LONGEST), "highest": plain(gap.widest.highest, LONGEST),
         "difference": _numbers(gap.difference, gap.low, gap.high), "ratio": _numbers(gap.ratio)[0],
         "p": _numbers(gap.p)[0], "clear": _is_clear(gap),
     }  # fmt: skip

@@ -5,7 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from tunebook.bias_bundle import first_attribute, mime_bundle
-from tunebook_widgets.bias_document import document
+from tunebook.figures import plain
+from tunebook_widgets.bias_document import LONGEST, document
 from tunebook_widgets.front_end import widget_bundle
 from tunebook_widgets.surroundings import has_kernel, is_batch
 
@@ -84,7 +85,7 @@ class BiasView:
         """Return the numbers of what comes first; what there was no room for gives way to the first that there is."""
         report = self.report
         keys = [(metric["name"], metric["label"]) for metric in shown["metrics"]]
-        wanted = (self.metric, self.label)
+        wanted = (self.metric, plain(self.label, LONGEST))
         place = report.attributes.index(self.attribute)
         return {
             "attribute": place if place < len(shown["attributes"]) else 0,

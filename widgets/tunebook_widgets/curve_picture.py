@@ -152,8 +152,10 @@ def _mark(axes: Axes, source: CurveSource, *, letters: bool) -> None:
     for number, step in enumerate(_events(source)):
         axes.axvline(step, color=figures.FAINT, linestyle=":", linewidth=1)
         if letters and number < _MOST_MARKS:
-            place = {"xycoords": ("data", "axes fraction"), "ha": "center", "va": "bottom", "parse_math": False}
-            axes.annotate(ascii_lowercase[number], (step, 1.0), fontsize=7, color="#666666", **place)
+            axes.annotate(
+                ascii_lowercase[number], (step, 1.0), xycoords=("data", "axes fraction"), ha="center", va="bottom",
+                fontsize=7, color="#666666",
+            )  # fmt: skip
     best = source.best()
     if best is not None:
         axes.axvline(best, color=figures.BEST, linewidth=1.2, alpha=0.7, label="best epoch")

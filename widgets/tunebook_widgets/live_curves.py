@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from tunebook.errors import StorageError, shown
 from tunebook.runs import Run
 from tunebook_widgets.broadcast import Broadcast
-from tunebook_widgets.curve_document import document
+from tunebook_widgets.curve_document import MIME, document
 from tunebook_widgets.curve_messages import CurveMessages, Message
 from tunebook_widgets.curve_picture import picture, text
 from tunebook_widgets.curve_source import CurveSource
@@ -128,7 +128,8 @@ class LiveCurves:
         drawn = self.picture()
         bundle: dict[str, Any] = {"image/png": base64.b64encode(drawn.png).decode("ascii"), "text/plain": drawn.text}
         if has_kernel() and not is_batch():
-            bundle.update(widget_bundle(self.widget()))
+            # JupyterLab draws the data in the place of a widget whose kernel has ended.
+            bundle.update({**widget_bundle(self.widget()), MIME: self.document()})
         return bundle
 
     # The widget.

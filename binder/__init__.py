@@ -1,0 +1,1 @@
+"""What Binder reads, and a rehearsal of what it does with that."""

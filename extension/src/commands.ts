@@ -1,0 +1,12 @@
+/** Names of Tunebook's commands. */
+export const commandIds = {
+  form: 'tunebook:form',
+  fineTuneOn: 'tunebook:fine-tune-on',
+  showRuns: 'tunebook:show-runs',
+  refresh: 'tunebook:refresh-runs',
+  openRun: 'tunebook:open-run',
+  parameters: 'tunebook:parameters',
+  runNotebook: 'tunebook:run-in-background',
+  limit: 'tunebook:set-limit',
+  hold: 'tunebook:hold-queue'
+} as const;

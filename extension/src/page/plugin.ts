@@ -1,0 +1,63 @@
+import { ILayoutRestorer, JupyterFrontEnd } from '@jupyterlab/application';
+import { IThemeManager, MainAreaWidget, WidgetTracker } from '@jupyterlab/apputils';
+
+import { commandIds } from '../commands';
+import { curvesIcon } from '../icons';
+import type { RunActions } from '../runs/actions';
+import type { Server } from '../server';
+import { trans } from '../translation';
+import { nameOf, RunPage } from './page';
+
+export interface IPagePlugin {
+  readonly app: JupyterFrontEnd;
+  readonly server: Server;
+  readonly actions: RunActions;
+  readonly themes: IThemeManager | null;
+  readonly restorer: ILayoutRestorer | null;
+}
+
+/** Make the command that opens runs in the main area, and keep their pages over a reload. */
+export function addPages(plugin: IPagePlugin): void {
+  const { app, server, actions, themes, restorer } = plugin;
+  const tracker = new WidgetTracker<MainAreaWidget<RunPage>>({ namespace: 'tunebook-page' });
+  const isDark = (): boolean => themes?.theme != null && !themes.isLight(themes.theme);
+  const run = (path: string): void => void app.commands.execute(commandIds.openRun, { paths: [path] });
+  const open = (path: string): void => void app.commands.execute('docmanager:open', { path });
+
+  app.commands.addCommand(commandIds.openRun, {
+    label: trans.__('Open a run'),
+    icon: curvesIcon,
+    describedBy: {
+      args: {
+        type: 'object',
+        required: ['paths'],
+        properties: { paths: { type: 'array', items: { type: 'string' }, minItems: 1, maxItems: 20 } }
+      }
+    },
+    isVisible: args => Array.isArray(args.paths),
+    execute: args => {
+      const paths = (args.paths as string[]).map(String).slice(0, 20);
+      const id = `tunebook-page:${JSON.stringify(paths)}`;
+      let widget = tracker.find(known => known.id === id);
+      if (!widget) {
+        const page = new RunPage({ server, actions, open, openRun: run, isDark }, paths);
+        widget = new MainAreaWidget({ content: page });
+        widget.id = id;
+        widget.title.label = paths.map(nameOf).join(trans.__(' against '));
+        widget.title.caption = paths.join('\n');
+        widget.title.icon = curvesIcon;
+        widget.title.closable = true;
+        app.shell.add(widget, 'main');
+        void tracker.add(widget);
+      }
+      app.shell.activateById(widget.id);
+      return widget;
+    }
+  });
+  themes?.themeChanged.connect(() => tracker.forEach(widget => widget.content.update()));
+  void restorer?.restore(tracker, {
+    command: commandIds.openRun,
+    args: widget => ({ paths: [...widget.content.paths] }),
+    name: widget => widget.id
+  });
+}

@@ -1,0 +1,249 @@
+import { ReactWidget, UseSignal } from '@jupyterlab/ui-components';
+import { Message } from '@lumino/messaging';
+import * as React from 'react';
+
+import type { IRunRow } from '../contract';
+import { tunebookIcon } from '../icons';
+import { Trouble, Waiting } from '../notices';
+import { trans } from '../translation';
+import { RunActions } from './actions';
+import { entries, Entry, Filter, firstView, IView, Order } from './entries';
+import { RunList } from './list';
+import { RunStore } from './store';
+import { facts, stateWord } from './words';
+
+/** What the side bar remembers over a reload. */
+export interface IRemembered {
+  load(): Promise<IView | undefined>;
+  save(view: IView): void;
+}
+
+/** The runs in the left side bar. */
+export class RunsPanel extends ReactWidget {
+  constructor(
+    private readonly store: RunStore,
+    private readonly actions: RunActions,
+    private readonly remembered: IRemembered
+  ) {
+    super();
+    this.id = 'tunebook-runs';
+    this.addClass('jp-Tunebook-Runs');
+    this.title.icon = tunebookIcon;
+    this.title.caption = trans.__('Runs');
+    this.node.setAttribute('role', 'region');
+    this.node.setAttribute('aria-label', trans.__('Fine-tuning runs'));
+  }
+
+  protected onAfterShow(message: Message): void {
+    super.onAfterShow(message);
+    this.store.watch(true);
+  }
+
+  protected onAfterHide(message: Message): void {
+    super.onAfterHide(message);
+    this.store.watch(false);
+  }
+
+  protected render(): JSX.Element {
+    return (
+      <UseSignal signal={this.store.changed}>
+        {() => <RunsView store={this.store} actions={this.actions} remembered={this.remembered} />}
+      </UseSignal>
+    );
+  }
+}
+
+function RunsView(props: { store: RunStore; actions: RunActions; remembered: IRemembered }): JSX.Element {
+  const { store, actions, remembered } = props;
+  const [view, setView] = React.useState<IView>(firstView);
+  const [active, setActive] = React.useState('');
+  const [selected, setSelected] = React.useState<ReadonlySet<string>>(new Set());
+  const [unfolded, setUnfolded] = React.useState<ReadonlySet<string>>(new Set());
+
+  React.useEffect(() => {
+    void remembered.load().then(saved => saved && setView({ ...firstView, ...saved }));
+  }, []);
+  const look = (change: Partial<IView>): void => {
+    const next = { ...view, ...change };
+    setView(next);
+    remembered.save(next);
+  };
+  const fold = (row: IRunRow, open: boolean): void => {
+    const next = new Set(unfolded);
+    if (open) {
+      next.add(row.path);
+    } else {
+      next.delete(row.path);
+    }
+    store.unfold(row.path, open);
+    setUnfolded(next);
+  };
+
+  if (!store.isLoaded) {
+    return store.failure === undefined ? (
+      <Waiting />
+    ) : (
+      <Trouble error={store.failure} retry={() => void store.refresh()} />
+    );
+  }
+  const lines = entries(store.rows.values(), store.trials, unfolded, view);
+  const known = [...selected].filter(key => store.rows.has(key));
+  const rows = known.map(key => store.rows.get(key)!);
+  const current = lines.find(line => line.key === active);
+  return (
+    <>
+      <Head view={view} look={look} count={lines.filter(line => line.kind === 'run').length} rows={rows} actions={actions} />
+      {store.failure !== undefined && <Trouble error={store.failure} />}
+      {lines.length === 0 ? (
+        <Empty isFiltered={store.rows.size > 0} />
+      ) : (
+        <RunList
+          entries={lines}
+          active={active}
+          selected={selected}
+          unfolded={unfolded}
+          onActive={setActive}
+          onSelect={setSelected}
+          onFold={fold}
+          onOpen={row => void actions.open(row)}
+          onRename={row => void actions.rename(row)}
+          onDelete={() => void actions.remove(rows.length > 0 ? rows : current ? [current.row] : [])}
+        />
+      )}
+      {current && <Strip entry={current} actions={actions} />}
+    </>
+  );
+}
+
+function Head(props: {
+  view: IView;
+  look: (change: Partial<IView>) => void;
+  count: number;
+  rows: readonly IRunRow[];
+  actions: RunActions;
+}): JSX.Element {
+  const { view, look, rows, actions } = props;
+  const orders: [Order, string][] = [
+    ['newest', trans.__('Newest')],
+    ['name', trans.__('Name')],
+    ['score', trans.__('Score')],
+    ['gap', trans.__('Gap')],
+    ['state', trans.__('State')]
+  ];
+  const filters: [Filter, string][] = [
+    ['all', trans.__('All')],
+    ['active', trans.__('Active')],
+    ['finished', trans.__('Finished')],
+    ['stopped', trans.__('Stopped, failed')],
+    ['sweeps', trans.__('Searches')]
+  ];
+  return (
+    <div className="jp-Tunebook-Runs-head">
+      <div className="jp-Tunebook-Runs-title">
+        <h2>{trans.__('Runs')}</h2>
+        <span className="jp-Tunebook-Runs-count" role="status">
+          {props.count}
+        </span>
+        <button
+          type="button"
+          className="jp-mod-styled jp-Tunebook-mod-plain"
+          disabled={rows.length < 2}
+          title={trans.__('Select two or more runs, with Ctrl and a click or the space bar, to see them side by side')}
+          onClick={() => void actions.compare(rows)}
+        >
+          {rows.length < 2 ? trans.__('Compare') : trans.__('Compare %1', rows.length)}
+        </button>
+      </div>
+      <input
+        type="search"
+        className="jp-mod-styled jp-Tunebook-Input"
+        placeholder={trans.__('Search runs')}
+        aria-label={trans.__('Search runs')}
+        value={view.search}
+        onChange={event => look({ search: event.target.value })}
+      />
+      <div className="jp-Tunebook-Runs-view">
+        <Choice
+          name={trans.__('Show')}
+          options={filters}
+          value={view.filter}
+          onChange={filter => look({ filter: filter as Filter })}
+        />
+        <Choice
+          name={trans.__('Order')}
+          options={orders}
+          value={view.order}
+          onChange={order => look({ order: order as Order })}
+        />
+      </div>
+    </div>
+  );
+}
+
+function Choice(props: {
+  name: string;
+  options: readonly (readonly [string, string])[];
+  value: string;
+  onChange: (value: string) => void;
+}): JSX.Element {
+  return (
+    <div className="jp-select-wrapper jp-Tunebook-Select">
+      <select
+        className="jp-mod-styled"
+        aria-label={props.name}
+        title={props.name}
+        value={props.value}
+        onChange={event => props.onChange(event.target.value)}
+      >
+        {props.options.map(([value, text]) => (
+          <option key={value} value={value}>
+            {text}
+          </option>
+        ))}
+      </select>
+    </div>
+  );
+}
+
+function Empty(props: { isFiltered: boolean }): JSX.Element {
+  return (
+    <p className="jp-Tunebook-Empty">
+      {props.isFiltered
+        ? trans.__('No run is like that.')
+        : trans.__('No runs yet. Start one from the launcher, under “Fine-tuning”.')}
+    </p>
+  );
+}
+
+/** What is known of the run under the cursor, and what can be done with it. */
+function Strip(props: { entry: Entry; actions: RunActions }): JSX.Element {
+  const { row } = props.entry;
+  return (
+    <div className="jp-Tunebook-Strip" role="group" aria-label={trans.__('Run %1', row.name)}>
+      <div className="jp-Tunebook-Strip-name" title={row.path}>
+        <span className={`jp-Tunebook-Dot jp-Tunebook-state-${row.paused ? 'paused' : row.state}`} />
+        <strong>{row.name}</strong>
+        <span>{stateWord(row)}</span>
+      </div>
+      {row.message && <div className="jp-Tunebook-Strip-message">{row.message}</div>}
+      {facts(row).map((line, place) => (
+        <div className="jp-Tunebook-Strip-fact" key={place}>
+          {line}
+        </div>
+      ))}
+      <div className="jp-Tunebook-Strip-buttons">
+        {props.actions.of(row).map(action => (
+          <button
+            key={action.id}
+            type="button"
+            data-action={action.id}
+            className="jp-mod-styled jp-Tunebook-mod-plain"
+            onClick={() => void action.run()}
+          >
+            {action.label}
+          </button>
+        ))}
+      </div>
+    </div>
+  );
+}
