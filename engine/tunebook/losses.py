@@ -85,7 +85,7 @@ def weighted_cross_entropy(logits: Tensor, targets: Tensor, weights: Tensor, smo
     targets
         Shape (n, classes), each row at least 0 with sum 1.
     weights
-        Shape (classes,), at least 0.
+        Shape (classes,), at least 0; or (n, classes), where examples count differently.
     smoothing
         Share of each target that is spread evenly over all classes, in [0, 1).
 

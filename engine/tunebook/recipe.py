@@ -98,6 +98,18 @@ class Recipe(BaseModel):
 
     class_weights: Balance = field("none", "none, balanced, effective, or {class: weight} in the loss", "Balance")
     sampler: Balance = field("none", "none, balanced, effective, or {class: weight} in drawing examples", "Balance")
+    mitigate: Literal["none", "reweight", "resample"] = field(
+        "none",
+        "against gaps between groups: reweight the loss by group and class, or resample all groups to one size",
+        "Balance",
+        advanced=True,
+    )
+    mitigate_by: str = field(
+        "",
+        "sensitive column that mitigate goes by, several with | between them; empty takes the first",
+        "Balance",
+        advanced=True,
+    )
 
     dropout: Fraction | None = field(None, "dropout before the head; None keeps the model's own", "Regularisation")
     label_smoothing: Fraction = field(0.0, "share of the target spread over the other classes", "Regularisation")

@@ -141,8 +141,9 @@ def _heed(stop: threading.Event | None) -> None:
 
 def _group(recipe: Recipe) -> str:
     """Return a text that is the same for trials that may be trained together; empty for one that cannot be."""
-    # Heads know no groups, so that a gap that chooses the epoch is measured by the loop.
-    if recipe.unfreeze or recipe.cache == "off" or recipe.precision == "bf16" or recipe.monitor.startswith("gap"):
+    # Heads know no groups: a gap that chooses the epoch, and weights by group, are the loop's.
+    needs_groups = recipe.monitor.startswith("gap") or recipe.mitigate != "none"
+    if recipe.unfreeze or recipe.cache == "off" or recipe.precision == "bf16" or needs_groups:
         return ""
     return f"{model_key(recipe)} {recipe.freeze!r}"
 

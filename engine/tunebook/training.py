@@ -20,6 +20,7 @@ from tunebook.examples import examples_to_fit
 from tunebook.fairness import GapMeter, monitored
 from tunebook.features import Features
 from tunebook.metrics import measure
+from tunebook.mitigating import Mitigation
 from tunebook.predicting import predict_scores
 from tunebook.schedules import lr_factor
 
@@ -166,6 +167,11 @@ class Trainer:
         )
         drawn = class_weights(recipe.sampler, counts, examples.classes, "sampler")
         self._draw_weights = None if recipe.sampler == "none" else example_weights(drawn, self._truth[self._rows])
+        can_weigh = not (reader.mixes() or examples.multi_label)
+        self._mitigation = Mitigation(recipe, examples, can_weigh=can_weigh)
+        if self._mitigation.drawing is not None:
+            chances = self._mitigation.drawing
+            self._draw_weights = chances if self._draw_weights is None else chances * self._draw_weights
         for _, freeze in recipe.unfreeze:  # a mistake in a later stage shows before the first one is trained
             model.stages.frozen_by(freeze)
         model.module.to(devices.device)
@@ -357,7 +363,7 @@ class Trainer:
         # run needs no generator state, and what else draws from it changes nothing.
         seeds = np.random.SeedSequence([self.recipe.seed, 23, self.progress.step, self.devices.rank])
         torch.manual_seed(int(seeds.generate_state(1, np.uint64)[0]) >> 1)
-        value = self._backward(batches)
+        value = self._backward(batches, rows[part])
         trained = [p for p in self.model.module.parameters() if p.requires_grad]
         self.devices.add_gradients(trained)
         if self.wants_histograms:
@@ -380,18 +386,20 @@ class Trainer:
             rates = {f"lr/{name}": lr for name, lr in self._learning_rates().items()}
             self.log.scalars({"train/loss": value, "train/grad_norm": norm, **rates}, progress.step)
 
-    def _backward(self, batches: Sequence[Batch]) -> float:
+    def _backward(self, batches: Sequence[Batch], rows: np.ndarray) -> float:
         """Compute the gradients of a step's loss, and return the loss over all processes."""
         smoothing, objective = self.recipe.label_smoothing, self.model.objective
         targets = [batch.targets.to(self.devices.device) for batch in batches]
-        normaliser = torch.stack([objective.normaliser(part, self._weights, smoothing) for part in targets]).sum()
+        weights = self._weights_of(rows, len(batches))
+        parts = zip(targets, weights, strict=True)
+        normaliser = torch.stack([objective.normaliser(part, each, smoothing) for part, each in parts]).sum()
         # Class weights of 0 may leave nothing of a batch: it then teaches nothing.
         normaliser = self.devices.add_up(normaliser).clamp(min=1e-8)
         losses = []
-        for batch, wanted in zip(batches, targets, strict=True):
+        for batch, wanted, each in zip(batches, targets, weights, strict=True):
             with self.devices.autocast():
                 logits = self.feed.logits(self.devices.move(batch.inputs))
-            loss = objective.loss(logits.float(), wanted, self._weights, smoothing) / normaliser
+            loss = objective.loss(logits.float(), wanted, each, smoothing) / normaliser
             loss.backward()
             losses.append(loss.detach())
         value = float(self.devices.add_up(torch.stack(losses).sum()))
@@ -413,6 +421,14 @@ class Trainer:
                 if tensors:
                     values = torch.cat([tensor.float().reshape(-1) for tensor in tensors]).cpu().numpy()
                     self.log.histogram(f"{tag}/{stage.name}", values, self.progress.step + 1)
+
+    def _weights_of(self, rows: np.ndarray, count: int) -> list[torch.Tensor]:
+        """Return the weights in the loss for each part of a step: of classes, and of examples where these differ."""
+        by_example = self._mitigation.loss
+        if by_example is None:
+            return [self._weights] * count
+        groups = self.reader.training_groups(rows)
+        return [self._weights * self._weights.new_tensor(by_example[group])[:, None] for group in groups]
 
     def _diverged(self, what: str) -> TrainingError:
         kept = (
