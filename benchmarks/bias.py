@@ -4,13 +4,12 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
-import pandas as pd
-
 from benchmarks.benchmark import Benchmark, Column, Contestant, Plan
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
+
+    import pandas as pd
 
 _OWN, _SMALL = "Tunebook, counts of cells", "Tunebook, as few rows and draws as Fairlearn"
 _ROWS, _PLAIN = "Fairlearn's MetricFrame, n_boot", "Fairlearn's MetricFrame, no intervals"
@@ -20,6 +19,9 @@ _BEST, _STEP = 0.9, 0.005
 
 def make_rows(count: int, groups: int, seed: int) -> pd.DataFrame:
     """Make predictions of two classes that are worse from group to group, with confidence."""
+    import numpy as np
+    import pandas as pd
+
     rng = np.random.default_rng([seed, count])
     group = rng.integers(0, groups, count)
     truth = rng.integers(0, 2, count)
@@ -58,6 +60,7 @@ def rows(plan: Plan, mark: Callable[[], None]) -> dict[str, Any]:
     """Measure the same with MetricFrame; ``draws`` of 0 makes no intervals."""
     from time import process_time
 
+    import numpy as np
     from fairlearn.metrics import MetricFrame, count, false_positive_rate, selection_rate, true_positive_rate
     from sklearn.metrics import accuracy_score, f1_score, precision_score
 

@@ -14,6 +14,7 @@ from tunebook.machine import calm_threads
 
 if TYPE_CHECKING:
     from tunebook.errors import TunebookError
+    from tunebook.remedies import compare_remedies
     from tunebook.reports import formatted
     from tunebook.runs import Run, list_runs
     from tunebook.searching import Search, resume_search, search
@@ -33,6 +34,7 @@ if TYPE_CHECKING:
 calm_threads()
 
 _HOMES = {
+    "compare_remedies": "tunebook.remedies",
     "ImageClassification": "tunebook.tasks.image_classification.recipe",
     "Run": "tunebook.runs",
     "Search": "tunebook.searching",
@@ -59,6 +61,7 @@ __all__ = [
     "TextClassification",
     "TunebookError",
     "check",
+    "compare_remedies",
     "formatted",
     "list_runs",
     "load_examples",

@@ -40,6 +40,8 @@ _TOGETHER, _ALIVE, _SMALL = 1_024, 3, 65_536
 _REMEMBERED, _LOOKED_AT = 256, 2
 #: Smallest batch that is advised, and most freezes that are tried for an advice.
 _LEAST_BATCH, _MOST_FREEZES = 4, 12
+#: Bytes from which on glibc always gives a block back when it is freed.
+_HEAP_BLOCK = 32 * 2**20
 #: AdamW's moments, for each trainable number.
 _MOMENTS = 2
 #: Parameters outside of these groups change what is done, not what an example costs.
@@ -358,10 +360,24 @@ class CostModel:
             moved = np.maximum(moved, part.share * sizes)
             moments = 4 * _MOMENTS * float(moved.sum())
             fixed, each = (line + (own - line) * part.share for line, own in self._kept_lines())
-            kept = float((fixed + each * units)[part.first :].sum())
+            kept = (fixed + each * units)[part.first :]
+            held = float((kept * (1.0 + self._unused_share(units))[part.first :]).sum())
             alive = _ALIVE * float(memory.largest[stretch.cut :].max()) + memory.inputs
-            peaks.append(moments + 4 * part.scalars + kept + alive * units)
+            peaks.append(moments + 4 * part.scalars + held + alive * units)
         return round(memory.resident + memory.reader + max(*peaks, evaluated))
+
+    def _unused_share(self, units: float) -> np.ndarray:
+        """
+        Return how much the allocator holds unused beside what is kept, as a share of that, shape (stages,).
+
+        Groups of other lengths leave blocks that do not fit, about as much again as is kept. Examples of one shape use
+        each block again, an accelerator's allocator is asked for its own figures, and glibc maps large blocks alone.
+        """
+        largest = self.tables.memory.largest * units
+        if self.device != "cpu" or self.tables.layout.largest[0] <= 1:
+            return np.zeros(len(largest))
+        share: np.ndarray = np.minimum(1.0, _HEAP_BLOCK / np.maximum(largest, 1.0))
+        return share
 
     def _kept_lines(self) -> Iterator[tuple[np.ndarray, np.ndarray]]:
         """Yield fixed bytes and bytes of each unit: where a gradient passes, and where weights train."""

@@ -17,11 +17,14 @@ from tunebook.storage import read_json
 from tunebook.verdict import Verdict
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
     from tunebook.bias import BiasReport
     from tunebook.examples import Examples
+    from tunebook.recipe import Recipe
+    from tunebook.remedies import Remedies
     from tunebook.runs import Run
+    from tunebook.tasks.base import Model
 
 
 #: What a prediction without any class is called.
@@ -210,6 +213,21 @@ class Report:
             settings = Settings(notes=tuple(map(str, told)), source=f"Run {self.run.name}")
             self._bias = BiasReport(self.predictions, self.classes, multi_label=self.multi_label, settings=settings)
         return self._bias
+
+    def remedies(
+        self,
+        recipe: Recipe | None = None,
+        examples: Examples | None = None,
+        model: Model | None = None,
+        attribute: str = "",
+        *,
+        gap: str = "accuracy",
+        others: Mapping[str, Run] | None = None,
+    ) -> Remedies:
+        """Compare what would mend a gap, see :func:`tunebook.remedies.compare_remedies`."""
+        from tunebook.remedies import compare_remedies  # noqa: PLC0415
+
+        return compare_remedies(self.run, recipe, examples, model, attribute, gap=gap, others=others)
 
     def by_group(self, split: str = "test") -> pd.DataFrame:
         """Return accuracy by group before and after tuning; see :meth:`tunebook.bias.BiasReport.by_group`."""

@@ -1,3 +1,4 @@
 import { lab, outputs } from './lab';
+import { start } from './start';
 
-export default [outputs, lab];
+export default [outputs, lab, start];

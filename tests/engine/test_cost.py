@@ -294,6 +294,23 @@ def test_larger_batches_take_more_memory_in_proportion() -> None:
     assert layout.at(3) == pytest.approx((1.0, 1 / 3, 3.0))
 
 
+def test_groups_of_other_lengths_leave_blocks_that_do_not_fit(measured: Measured) -> None:
+    recipe = measured.changed(freeze="none", unfreeze=[])
+    kept = measured.cost.tables.training.kept
+    here = altered(measured, memory=replace(measured.cost.tables.memory, reader=0))
+    elsewhere = replace(here, device="cuda", _parts={}, _readers={})
+    more = here.estimate(recipe).memory - elsewhere.estimate(recipe).memory
+    if measured.recipe.task == TASKS[0]:
+        assert more == 0
+        return
+    _, _, units = measured.cost.tables.layout.at(recipe.batch_size)
+    assert more == pytest.approx((kept.fixed + measured.cost.tables.peak[0] * units).sum(), rel=1e-3)
+    # Large blocks go back to the system at once.
+    large = replace(here.tables.memory, largest=np.full(len(kept.each), 2**40))
+    here, elsewhere = (replace(each, tables=replace(each.tables, memory=large)) for each in (here, elsewhere))
+    assert here.estimate(recipe).memory == pytest.approx(elsewhere.estimate(recipe).memory, rel=1e-4)
+
+
 def test_every_picture_of_a_batch_takes_at_least_what_is_kept_of_it(measured: Measured) -> None:
     if measured.recipe.task != TASKS[0]:
         pytest.skip("texts are run in groups of so many tokens")

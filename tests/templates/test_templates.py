@@ -53,7 +53,7 @@ def small(task: str, tmp_path: Path) -> dict[str, Any]:
 
 def _environment() -> dict[str, str]:
     scripts = str(Path(sys.executable).parent)
-    return {**os.environ, "PATH": f"{scripts}{os.pathsep}{os.environ['PATH']}"}
+    return {**os.environ, "PATH": f"{scripts}{os.pathsep}{os.environ['PATH']}", "TUNEBOOK_BATCH": "1"}
 
 
 def _execute(command: list[str], folder: Path) -> subprocess.CompletedProcess[str]:

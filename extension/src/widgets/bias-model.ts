@@ -175,7 +175,7 @@ export function signed(value: number | null | undefined, digits = 2): string {
 
 /** Writes a p-value. */
 export function chance(p: number | null | undefined): string {
-  return p === null || p === undefined ? '' : p < 0.001 ? '<0.001' : p.toFixed(p < 0.01 ? 3 : 2);
+  return p === null || p === undefined ? '' : p < 0.001 ? '<0.001' : p.toFixed(p < 0.1 ? 3 : 2);
 }
 
 /** Returns ticks from 0 to 1, or to what the values reach, at most six. */

@@ -43,6 +43,7 @@ export class BiasReportView {
   private readonly words: BiasWords;
   private readonly names: string[];
   private readonly endTheme: () => void;
+  private readonly sizes = new ResizeObserver(() => this.paint());
 
   constructor(host: HTMLElement, private readonly report: IBiasDocument, chosen: Record<'attribute' | 'split' | 'metric', number>) {
     this.choice = { ...chosen, sort: 'value', falling: true, isHeat: true };
@@ -77,12 +78,15 @@ export class BiasReportView {
     this.root.append(head, make('div', 'tbb-body', {}, this.panel, this.words.element), this.status);
     host.append(this.root);
     this.endTheme = onThemeChange(this.root, () => this.paint());
+    // Where it is drawn before it is part of the page, it has no colours yet.
+    this.sizes.observe(this.root);
     this.paint();
     this.choose(chosen, false);
   }
 
   destroy(): void {
     this.endTheme();
+    this.sizes.disconnect();
     this.root.remove();
   }
 
