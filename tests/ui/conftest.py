@@ -143,7 +143,7 @@ def find_chromium() -> str | None:
     return given or next((found for name in _BROWSERS if (found := shutil.which(name))), None)
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def browser() -> Iterator[Browser]:
     """Start Chromium once."""
     executable = find_chromium()
@@ -157,7 +157,7 @@ def browser() -> Iterator[Browser]:
         started.close()
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def lab(tmp_path_factory: pytest.TempPathFactory, _own_cache: None) -> Iterator[Lab]:
     """Start JupyterLab once, with a token, on a free port, knowing nothing of this machine's settings."""
     home = tmp_path_factory.mktemp("lab")

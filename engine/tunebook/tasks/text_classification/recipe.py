@@ -51,7 +51,7 @@ class TextClassification(Recipe):
     def dropout_rates(self) -> dict[str, float | None]:
         """Return the wanted rate for each kind of dropout site; ``None`` keeps the model's own."""
         rates = {"classifier": self.dropout, "hidden": self.hidden_dropout, "attention": self.attention_dropout}
-        return {**rates, "adapter": self.lora_dropout if self.adapter == "lora" else None}
+        return rates | ({"adapter": self.lora_dropout} if self.adapter == "lora" else {})
 
 
 RECIPE = TextClassification

@@ -6,8 +6,10 @@ import hashlib
 import importlib.util
 import threading
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
 import pytest
 from PIL import Image
 
@@ -48,7 +50,19 @@ def test_the_demo_follows_its_plan(tmp_path: Path) -> None:
         with Image.open(path) as image:
             assert (image.size, image.format) == ((48, 48), "JPEG")
     assert any("under-represented" in note for note in examples.notes)
+    assert any("dark 1.5 stops less" in note for note in examples.notes)
     assert any("CC-BY 4.0" in note for note in examples.notes)
+
+
+def test_darker_tones_get_less_light_and_nothing_else_changes(tmp_path: Path) -> None:
+    even = make_demo(replace(SMALL, stops_missing=(0.0,) * 5), tmp_path / "even")
+    dimmed = make_demo(SMALL, tmp_path / "dimmed")
+    light: dict[str, list[float]] = {}
+    for one, two, tone in zip(even.frame["content"], dimmed.frame["content"], even.frame["skin_tone"], strict=True):
+        means = [float(np.asarray(Image.open(path)).mean()) for path in (one, two)]
+        light.setdefault(tone, []).append(means[1] / means[0])
+    assert light["light"] == [1.0] * len(light["light"])
+    assert 0.3 < np.mean(light["dark"]) < np.mean(light["medium"]) < 0.9
 
 
 def test_the_same_plan_gives_the_same_bytes(tmp_path: Path) -> None:
