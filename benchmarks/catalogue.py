@@ -20,6 +20,7 @@ NAMES = (
     "memory",
     "start",
     "event-files",
+    "live-curves",
     "bias",
 )
 

@@ -214,7 +214,8 @@ def _open(page: Page, server: Mapping[str, Any]) -> int:
     book = {"cells": [cell], "metadata": {"kernelspec": spec}, "nbformat": 4, "nbformat_minor": 5}
     Path("long.ipynb").write_text(json.dumps(book), encoding="utf-8")
     page.goto(f"{server['url']}doc/tree/long.ipynb?token={server['token']}")
-    page.wait_for_selector(".jp-Notebook-ExecutionIndicator[data-status='idle']")
+    # The indicator in the toolbar is idle before there is a kernel; the status bar is not.
+    page.locator("#jp-main-statusbar").get_by_text("| Idle").wait_for()
     page.locator(".jp-CodeCell .cm-content").first.click()
     page.keyboard.press("Shift+Enter")
     page.wait_for_selector(".jp-OutputArea-output pre")

@@ -94,6 +94,7 @@ def test_every_benchmark_of_the_issue_is_listed(capsys: pytest.CaptureFixture[st
     for name in ("frozen-pictures", "tail-pictures", "text-full", "text-frozen", "search", "memory", "start"):
         assert f"{name}: " in listed
     assert "event-files: " in listed
+    assert "live-curves: " in listed
     for peer in ("bare loop", "fastai", "Trainer", "Lightning", "timm's recipe", "its cache there"):
         assert peer in listed
 
