@@ -47,8 +47,8 @@ GRACE = 20.0
 BATCH_VARIABLE = "TUNEBOOK_BATCH"
 
 _ENGINE = "tunebook"
-_SOURCE = "source.ipynb"
-_JOB = "job.json"
+#: What a run directory holds of the notebook before it runs: its text, and how it was started.
+SOURCE, JOB = "source.ipynb", "job.json"
 _PART = ".notebook.ipynb.part"
 _KERNEL_LOG = "kernel.log"
 _ANSI = re.compile(r"\x1b\[[0-9;?]*[ -/]*[@-~]")
@@ -106,6 +106,7 @@ def execute(  # a front door: all but two are named, and optional
     notebook: Path,
     parameters: Mapping[str, Any] | None = None,
     *,
+    name: str = "",
     output: Path | None = None,
     runs_dir: str | None = None,
     on_start: Callable[[Run], None] | None = None,
@@ -122,6 +123,8 @@ def execute(  # a front door: all but two are named, and optional
         The notebook.
     parameters
         Names and values; see :func:`tunebook.parameters.settle_parameters`.
+    name
+        Name of the run directory; without it ``parameters`` may name one.
     output
         Where the finished notebook goes; ``notebook.ipynb`` in the run directory when not given.
     runs_dir
@@ -161,14 +164,14 @@ def execute(  # a front door: all but two are named, and optional
     root = (values.get("runs_dir") if task else runs_dir) or "runs"
     stem = re.sub(r"[^\w.-]+", "-", notebook.stem).lstrip(".") or "notebook"
     # A notebook without a task still needs a word for its directory's name.
-    run = Run.create(root, str(values.get("run", "")) if task else "", task or stem)
+    run = Run.create(root, name or (str(values.get("run", "")) if task else ""), task or stem)
     Run(run.path).update(task=task)
     if task:
         values |= {"run": run.name, "runs_dir": root}
-    write_text(run.path / _SOURCE, notebook.read_text(encoding="utf-8"))
+    write_text(run.path / SOURCE, notebook.read_text(encoding="utf-8"))
     place = str(output.absolute()) if output else None
     job = {"notebook": str(notebook.absolute()), "output": place, "folder": str(Path.cwd()), "parameters": values}
-    write_json(run.path / _JOB, job)
+    write_json(run.path / JOB, job)
     return _Execution(run.path, source, kernel, job, on_cell).carry_out(values, on_start)
 
 
@@ -214,14 +217,14 @@ def resume(
     if (path / "sweep.json").is_file():
         msg = f"{run.name} is a search, not a run; go on with it: tunebook sweep --resume {run.path}"
         raise NotebookError(msg)
-    if not all((path / name).is_file() for name in (_SOURCE, _JOB)):
+    if not all((path / name).is_file() for name in (SOURCE, JOB)):
         msg = f"run {run.name} was not started by `tunebook run`; open its notebook and set resume={str(run.path)!r}"
         raise NotebookError(msg)
-    source = _valid(path / _SOURCE)
+    source = _valid(path / SOURCE)
     if not task_of(source):
         msg = f"run {run.name} has no checkpoints, since its notebook names no task; run the notebook again"
         raise NotebookError(msg)
-    job = _read_job(path / _JOB)
+    job = read_job(path / JOB)
     if output is not None:
         job["output"] = str(output.absolute())
     if job["output"]:
@@ -304,11 +307,13 @@ class _Execution:
         if on_start is not None:
             on_start(Run(self.path))
         failure: Exception | None = None
+        begin = time.monotonic()
         with self._listening():
             try:
                 self._papermill(values)
             except Exception as error:  # noqa: BLE001  # papermill, nbclient, jupyter_client, zmq: each has its own
                 failure = error
+        self._count(time.monotonic() - begin, failure)
         log = self.path / _KERNEL_LOG
         if log.is_file() and not log.stat().st_size:
             log.unlink()
@@ -359,7 +364,7 @@ class _Execution:
     def _papermill(self, values: dict[str, Any]) -> None:
         papermill_engines.register(_ENGINE, _Engine)
         # papermill reads braces in a path as places for parameters.
-        path = str((self.path / _SOURCE).absolute()).replace("{", "{{").replace("}", "}}")
+        path = str((self.path / SOURCE).absolute()).replace("{", "{{").replace("}", "}}")
         options = {"engine_name": _ENGINE, "kernel_name": self._kernel, "language": self._language}
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # of nbformat, about cells without ids
@@ -408,6 +413,15 @@ class _Execution:
         if self._process is not None and self._process.poll() is None:
             with suppress(ProcessLookupError, PermissionError):
                 os.killpg(self._process.pid, number)
+
+    def _count(self, seconds: float, failure: Exception | None) -> None:
+        """Note in the job's file for how long it has run, and how often it failed by itself."""
+        failed = failure is not None and not self._signal and not isinstance(failure, DeadKernelError)
+        with suppress(StorageError):  # they are for tables, and for the choice between resuming and beginning anew
+            job = read_job(self.path / JOB)
+            job["seconds"] = round(job.get("seconds", 0.0) + seconds, 1)
+            job["failures"] = job.get("failures", 0) + failed
+            write_json(self.path / JOB, job, durable=False)
 
     def _finish(self) -> None:
         part = self.path / _PART
@@ -489,6 +503,20 @@ def _text(notebook: nbformat.NotebookNode | None) -> str:
         return str(nbformat.writes(notebook))  # type: ignore[no-untyped-call]
 
 
+def check_notebook(path: Path) -> dict[str, Any]:
+    """
+    Read a notebook that can be run here.
+
+    Raises
+    ------
+    NotebookError
+        It is not valid, or its kernel is not installed.
+    """
+    source = _valid(path)
+    _kernel_of(source)
+    return source
+
+
 def _valid(path: Path) -> dict[str, Any]:
     source = load_notebook(path)
     if not isinstance(source.setdefault("metadata", {}), dict):
@@ -504,10 +532,29 @@ def _valid(path: Path) -> dict[str, Any]:
     return source
 
 
-def _read_job(path: Path) -> dict[str, Any]:
+def read_job(path: Path) -> dict[str, Any]:
+    """
+    Read how a run was started.
+
+    Returns
+    -------
+    dict
+        ``notebook``, ``output``, ``folder`` and ``parameters``; once it has run also ``seconds``, of all its attempts,
+        and ``failures``, those that were not its being stopped or killed.
+
+    Raises
+    ------
+    StorageError
+        The file is missing or does not say it.
+    """
     job = read_json(path)
     kinds = {"notebook": (str,), "output": (str, type(None)), "folder": (str,), "parameters": (dict,)}
-    if not isinstance(job, dict) or not all(isinstance(job.get(key, ...), kind) for key, kind in kinds.items()):
+    counts = {"seconds": (float, int), "failures": (int,)}  # what there is once it has run
+    if (
+        not isinstance(job, dict)
+        or not all(isinstance(job.get(key, ...), kind) for key, kind in kinds.items())
+        or not all(isinstance(job.get(key, 0), kind) for key, kind in counts.items())
+    ):
         msg = f"{path} does not say how the run was started; run its notebook again"
         raise StorageError(msg)
     return job

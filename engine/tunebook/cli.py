@@ -15,7 +15,7 @@ from tunebook.cli_cache import cache_app
 from tunebook.cli_control import control_command
 from tunebook.cli_sweep import sweep_command
 from tunebook.cli_tables import print_columns, print_table
-from tunebook.errors import NotebookError, RecipeError, StorageError, TunebookError, shown
+from tunebook.errors import StorageError, TunebookError, shown
 from tunebook.progress import safe
 from tunebook.quantities import age, amount
 
@@ -112,8 +112,32 @@ def run_command(  # a command's parameters are its options
     resume: Annotated[
         str, typer.Option("--resume", metavar="RUN", help="Go on with a run that stopped: its path or name.")
     ] = "",
-) -> None:
-    """Run a notebook from start to end, and show how it goes."""
+    sets: Annotated[
+        Path | None,
+        typer.Option(
+            "--sets",
+            metavar="FILE",
+            help="Run once for each set of parameters in a YAML or CSV file.",
+            show_default=False,
+        ),
+    ] = None,
+    jobs: Annotated[int, typer.Option("--jobs", min=1, help="With --sets: runs at a time on this machine.")] = 1,
+    scheduler: Annotated[
+        str, typer.Option("--scheduler", metavar="ADDRESS", help="With --sets: dask scheduler whose workers run them.")
+    ] = "",
+    table: Annotated[
+        Path | None,
+        typer.Option(
+            "--table", metavar="FILE", help="With --sets: .csv, .parquet or .html for the table.", show_default=False
+        ),
+    ] = None,
+) -> int:
+    """
+    Run a notebook from start to end, and show how it goes.
+
+    With --sets it is run many times, and what is finished is not run again. The exit code is then the number of runs
+    that did not finish, at most 125.
+    """
     if bool(notebook) == bool(resume):
         wanted = "name a template, a notebook's path, or --resume RUN"
         message = "--resume takes the run's own notebook: leave the other out" if notebook else wanted
@@ -123,8 +147,23 @@ def run_command(  # a command's parameters are its options
         raise typer.BadParameter(message)
     # typer's annotation cannot say that each is a pair.
     given: list[Any] = [*(pairs or [])]
+    many = {"--jobs": jobs != 1, "--scheduler": bool(scheduler), "--table": table is not None}
+    if sets is not None:
+        alone = {"--resume": bool(resume), "--out": out is not None, "--jobs": jobs != 1 and bool(scheduler)}
+        other = next((option for option, is_given in alone.items() if is_given), None)
+        if other is not None:
+            message = f"{other} is for {'this machine' if other == '--jobs' else 'one run'}: leave it out"
+            raise typer.BadParameter(message)
+        return _run_sets(
+            notebook, sets, file, dict(given), runs_dir=runs_dir or "runs", jobs=jobs, scheduler=scheduler, table=table
+        )
+    other = next((option for option, is_given in many.items() if is_given), None)
+    if other is not None:
+        message = f"{other} is for many runs: give --sets FILE too"
+        raise typer.BadParameter(message)
     result = _resume(resume, out, runs_dir) if resume else _execute(notebook, file, dict(given), out, runs_dir)
     _print_end(result.notebook, result.run.path, result.state)
+    return 0
 
 
 app.command("sweep", cls=_Pairs)(sweep_command)
@@ -174,7 +213,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
     Run the command, and leave with its exit code.
 
     0 is success, 1 an error that the user can act on, 2 a mistake on the command line, 130 and 143
-    a run that was stopped by Ctrl-C or SIGTERM and can be resumed.
+    a run that was stopped by Ctrl-C or SIGTERM and can be resumed. After ``run --sets`` a number from 1 to 125 is
+    how many runs did not finish.
     """
     try:
         code = _call(arguments)
@@ -214,9 +254,10 @@ def _execute(name: str, file: Path | None, pairs: dict[str, str], out: Path | No
     from tunebook.parameters import settle_parameters  # noqa: PLC0415
     from tunebook.progress import Progress  # noqa: PLC0415
     from tunebook.templates import find_notebook, load_notebook  # noqa: PLC0415
+    from tunebook.yaml_file import read_mapping  # noqa: PLC0415
 
     path = find_notebook(name)
-    parameters = {**(_read_yaml(file) if file else {}), **pairs}
+    parameters = {**(read_mapping(file) if file else {}), **pairs}
     settle_parameters(load_notebook(path), parameters)  # a mistake is told before papermill's slow import
     from tunebook.batch import ExecutionError, execute  # noqa: PLC0415
 
@@ -233,6 +274,13 @@ def _execute(name: str, file: Path | None, pairs: dict[str, str], out: Path | No
     except ExecutionError as error:
         _print_end(error.kept, error.run.path, None)
         raise
+
+
+def _run_sets(notebook: str, sets: Path, file: Path | None, fixed: dict[str, str], **options: Any) -> int:  # noqa: ANN401
+    from tunebook.cli_sets import run_sets  # noqa: PLC0415
+    from tunebook.yaml_file import read_mapping  # noqa: PLC0415
+
+    return run_sets(notebook, sets, common=read_mapping(file) if file else {}, fixed=fixed, **options)
 
 
 def _resume(name: str, out: Path | None, runs_dir: str) -> BatchResult:
@@ -261,28 +309,6 @@ def _print_end(notebook: Path | None, run: Path, state: State | None) -> None:
         summary = _read(run / "cache.json")["summary"]
         if summary:
             typer.echo(safe(summary))
-
-
-def _read_yaml(path: Path) -> dict[Any, Any]:
-    import yaml  # noqa: PLC0415
-
-    try:
-        content = yaml.safe_load(path.read_text(encoding="utf-8"))
-    except OSError as error:
-        msg = f"cannot read {path}: {error.strerror or error}"
-        raise NotebookError(msg) from None
-    except (yaml.YAMLError, ValueError, RecursionError) as error:
-        mark = getattr(error, "problem_mark", None)
-        place = f" in line {mark.line + 1}" if mark is not None else ""
-        problem = getattr(error, "problem", None) or type(error).__name__
-        msg = f"{path} is not YAML{place}: {problem}; write one `name: value` a line"
-        raise RecipeError(msg) from None
-    if content is None:  # an empty file, or one with comments only
-        return {}
-    if not isinstance(content, dict):
-        msg = f"{path} holds {shown(content, 40)} ({type(content).__name__}); write one `name: value` a line"
-        raise RecipeError(msg)
-    return content
 
 
 def _row(run: Run) -> tuple[str, ...]:

@@ -131,14 +131,14 @@ def _start(
     spaces: list[str] | None,
     **options: Any,  # noqa: ANN401
 ) -> Searching:
-    from tunebook.cli import _read_yaml  # noqa: PLC0415
     from tunebook.search_plan import make_plan  # noqa: PLC0415
     from tunebook.spaces import split_assignments  # noqa: PLC0415
     from tunebook.templates import find_notebook, load_notebook  # noqa: PLC0415
+    from tunebook.yaml_file import read_mapping  # noqa: PLC0415
 
     # typer's annotation cannot say that each is a pair.
     listed: list[Any] = [*(pairs or [])]
-    parameters = {**(_read_yaml(file) if file else {}), **dict(listed)}
+    parameters = {**(read_mapping(file) if file else {}), **dict(listed)}
     texts = split_assignments(spaces or [])
     # A mistake is told before torch is imported, which takes seconds.
     checked = {key: options[key] for key in ("objectives", "trials", "method", "points", "prune", "seed")}

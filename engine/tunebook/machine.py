@@ -61,6 +61,16 @@ def calm_threads() -> None:
     os.environ.setdefault("OMP_NUM_THREADS", str(cores()))
 
 
+def threads_of(count: int) -> int:
+    """Return the threads of each of ``count`` processes that share this machine's cores; at least 1."""
+    return max(1, cores() // count)
+
+
+def thread_variables(threads: int) -> dict[str, str]:
+    """Return the environment variables that give a process so many threads, which do not spin."""
+    return {"OMP_NUM_THREADS": str(threads), "OMP_WAIT_POLICY": os.environ.get("OMP_WAIT_POLICY", "PASSIVE")}
+
+
 def versions() -> dict[str, str]:
     """Return the versions of Python and of the packages that decide a run's numbers."""
     found = {"python": platform.python_version(), "platform": platform.platform(terse=True)}

@@ -6,11 +6,11 @@ import json
 import queue
 import secrets
 import threading
-import warnings
 from contextlib import suppress
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
+from tunebook.cluster import connect, untyped
 from tunebook.errors import TrainingError, shown
 from tunebook.search_trials import TrialResult
 from tunebook.search_workers import MOST_LOSSES, TURN, lost_trial
@@ -23,9 +23,6 @@ if TYPE_CHECKING:
     from tunebook.search_plan import Plan
     from tunebook.search_trials import Evaluator
     from tunebook.search_workers import Desk
-
-#: Seconds to wait for the scheduler to answer.
-_PATIENCE = 20
 
 
 class Cluster:
@@ -51,20 +48,8 @@ class Cluster:
     """
 
     def __init__(self, plan: Plan, examples: Examples, address: str) -> None:
-        try:
-            from distributed import Client  # noqa: PLC0415
-        except ImportError:
-            msg = "scheduler: dask.distributed is not installed; pip install 'tunebook[cluster]'"
-            raise TrainingError(msg) from None
         self._address, self._name = address, f"tunebook-{secrets.token_hex(6)}"
-        try:
-            with warnings.catch_warnings():
-                warnings.simplefilter("ignore")  # of versions that differ: the numbers are what counts here
-                self._client: Any = _untyped(Client)(address, timeout=_PATIENCE, set_as_default=False)
-        except (OSError, ValueError, ImportError) as error:
-            first = str(error).partition("\n")[0]
-            msg = f"scheduler {shown(address)} does not answer: {first}; start one with `dask scheduler`"
-            raise TrainingError(msg) from None
+        self._client = connect(address)
         self._payload = {
             "plan": {**asdict(plan), "objectives": list(plan.objectives)}, "digest": digest(examples),
             "topic": self._name,
@@ -137,7 +122,7 @@ class Cluster:
     def _give_up(self, number: int) -> None:
         from distributed import Event  # noqa: PLC0415
 
-        _untyped(Event)(f"{self._name}-{number}", client=self._client).set()
+        untyped(Event)(f"{self._name}-{number}", client=self._client).set()
 
     def _end(self, job: Job, future: Any, desk: Desk) -> None:  # noqa: ANN401
         if future.status == "finished":
@@ -192,7 +177,7 @@ def run_trial(payload: str) -> str:
     def report(_place: int, epoch: int, value: float) -> bool:
         worker.log_event(topic, {"number": number, "epoch": epoch, "value": value})
         # The parent decides meanwhile; a trial that it gives up ends with its next epoch.
-        return bool(_untyped(Event)(f"{topic}-{number}").is_set())
+        return bool(untyped(Event)(f"{topic}-{number}").is_set())
 
     # A worker with several threads is given several tasks, and they share a model.
     with _Bench.lock:
@@ -217,11 +202,6 @@ def _evaluator(plan: Plan, wanted: str) -> Evaluator:
             raise TrainingError(msg)
         _Bench.evaluator, _Bench.key = evaluator(materials, plan.read_objectives()), key
     return _Bench.evaluator
-
-
-def _untyped(thing: Any) -> Any:  # noqa: ANN401
-    """Return a thing of dask, whose types are there in part."""
-    return thing
 
 
 def digest(examples: Examples) -> str:

@@ -192,7 +192,7 @@ class Processes:
 
     def describe(self) -> str:
         """Say in words where the trials run."""
-        return f"in {self._count} processes of {threads_of(self._count)} threads"
+        return f"in {self._count} processes of {machine.threads_of(self._count)} threads"
 
     def close(self) -> None:
         """Kill the workers."""
@@ -208,7 +208,7 @@ class Processes:
                 stdin=subprocess.PIPE, stdout=log, stderr=log, pass_fds=[theirs.fileno()],
                 # Ctrl-C is for this process: it ends its workers itself.
                 start_new_session=True,
-                env={**os.environ, **_environment(threads_of(self._count))},
+                env={**os.environ, **machine.thread_variables(machine.threads_of(self._count))},
             )  # fmt: skip
         return _Worker(process, Connection(ours.detach()))
 
@@ -261,11 +261,6 @@ def lost_trial(times: int) -> TrialResult:
     return TrialResult(0, "failed", message=message)
 
 
-def threads_of(count: int) -> int:
-    """Return the threads of each of ``count`` workers that share this machine's cores; at least 1."""
-    return max(1, machine.cores() // count)
-
-
 def write_handoff(folder: Path, plan: Plan, examples: Examples) -> None:
     """Write what a worker of this machine needs, so that it need not read and check the data again."""
     write_json(folder / _PLAN, {**asdict(plan), "objectives": list(plan.objectives)}, durable=False)
@@ -287,10 +282,6 @@ def read_handoff(folder: Path) -> tuple[Plan, Examples]:
     for name in ("classes", "sensitive", "notes"):
         about[name] = tuple(about[name])
     return plan, Examples(frame=pd.read_parquet(folder / _TABLE), **about)
-
-
-def _environment(threads: int) -> dict[str, str]:
-    return {"OMP_NUM_THREADS": str(threads), "OMP_WAIT_POLICY": os.environ.get("OMP_WAIT_POLICY", "PASSIVE")}
 
 
 def _end(worker: _Worker) -> int | None:
