@@ -1,4 +1,5 @@
 import { ILabShell, JupyterFrontEnd, JupyterFrontEndPlugin } from '@jupyterlab/application';
+import { PageConfig } from '@jupyterlab/coreutils';
 import { ISettingRegistry } from '@jupyterlab/settingregistry';
 import { Widget } from '@lumino/widgets';
 
@@ -19,15 +20,49 @@ export const start: JupyterFrontEndPlugin<void> = {
       return;
     }
     void app.restored.then(() => {
-      const open = [...shell.widgets('main')];
-      const hasLauncher = open.some(widget => widget.id.startsWith('launcher'));
-      if (!open.length || hasLauncher || window.innerWidth < WIDE) {
-        return;
+      const [open] = documents(shell);
+      if (open) {
+        // A layout of the last time in which there is a launcher stays as it was left.
+        if (!launcherOf(shell)) {
+          openBeside(app, shell, open);
+        }
+      } else if (PageConfig.getOption('treePath')) {
+        // The document that the address names is opened after the layout of the last time.
+        const wait = (): void => {
+          const [first] = documents(shell);
+          if (first) {
+            shell.layoutModified.disconnect(wait);
+            openBeside(app, shell, first);
+          }
+        };
+        shell.layoutModified.connect(wait);
+        wait();
       }
-      const first = shell.currentWidget ?? open[0];
-      void app.commands.execute('launcher:create', { activate: false }).then((launcher: Widget) => {
-        shell.add(launcher, 'main', { mode: 'split-right', ref: first.id, activate: false });
-      });
     });
   }
 };
+
+function openBeside(app: JupyterFrontEnd, shell: ILabShell, first: Widget): void {
+  if (window.innerWidth < WIDE) {
+    return;
+  }
+  const known = launcherOf(shell);
+  const opened: Promise<Widget> = known
+    ? Promise.resolve(known)
+    : app.commands.execute('launcher:create', { activate: false });
+  void opened.then(launcher => {
+    shell.add(launcher, 'main', { mode: 'split-right', ref: first.id, activate: false });
+  });
+}
+
+function documents(shell: ILabShell): Widget[] {
+  return [...shell.widgets('main')].filter(widget => !isLauncher(widget));
+}
+
+function launcherOf(shell: ILabShell): Widget | undefined {
+  return [...shell.widgets('main')].find(isLauncher);
+}
+
+function isLauncher(widget: Widget): boolean {
+  return widget.id.startsWith('launcher');
+}
