@@ -26,7 +26,7 @@ _AFTER = ("message", "path")
 _STYLE = (
     "body{font:14px/1.4 system-ui,sans-serif;margin:2em;color:#1f2328;background:#fff}"
     "table{border-collapse:collapse}th,td{padding:.3em .8em;text-align:left;border-bottom:1px solid #d0d7de;"
-    "font-variant-numeric:tabular-nums;vertical-align:top}th{position:sticky;top:0;background:#f6f8fa}"
+    "font-variant-numeric:tabular-nums;vertical-align:top}td:first-child{white-space:nowrap}th{position:sticky;top:0;background:#f6f8fa}"
 )
 
 
