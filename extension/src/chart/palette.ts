@@ -78,7 +78,12 @@ export function onThemeChange(host: HTMLElement, callback: () => void): () => vo
   const probe = document.createElement('span');
   probe.className = 'tb-probe';
   probe.setAttribute('aria-hidden', 'true');
-  probe.addEventListener('transitionend', callback);
+  // A sheet of styles that comes while the transition goes on cancels it: the colour is there all the same.
+  const ends = ['transitionend', 'transitioncancel'];
+  ends.forEach(end => probe.addEventListener(end, callback));
   host.append(probe);
-  return () => probe.remove();
+  return () => {
+    ends.forEach(end => probe.removeEventListener(end, callback));
+    probe.remove();
+  };
 }
