@@ -1,13 +1,16 @@
 """
 What the reference pages are filled with: parameters from the recipes, commands from the command line's own help.
 
-A page says what it wants in a comment of its own line: ``<!-- generated: parameters image-classification -->`` or
-``<!-- generated: commands -->``.
+A page says what it wants in a comment of its own line: ``<!-- generated: parameters image-classification -->``,
+``<!-- generated: commands -->`` or ``<!-- generated: modules tunebook -->``.
 """
 
 from __future__ import annotations
 
+import ast
 import re
+from importlib.util import find_spec
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from tunebook.recipe import GROUPS
@@ -52,9 +55,21 @@ def commands() -> str:
     return "\n\n".join(f"## `{name}`\n\n```text\n{text}\n```" for name, text in _helps())
 
 
+def modules(package: str) -> str:
+    """Return a table of a package's modules, with the first line that each says of itself."""
+    spec = find_spec(package)
+    folder = Path(next(iter(spec.submodule_search_locations or []))) if spec else Path(package)
+    rows = []
+    for path in sorted(folder.rglob("*.py")):
+        said = ast.get_docstring(ast.parse(path.read_text(encoding="utf-8"))) or ""
+        name = ".".join([package, *path.relative_to(folder).with_suffix("").parts]).removesuffix(".__init__")
+        rows.append(f"| `{name}` | {_first_line(said)} |")
+    return "\n".join(["| module | what |", "| --- | --- |", *rows])
+
+
 def fill(source: str) -> str:
     """Replace the comments of a page by what they ask for."""
-    made = {"parameters": parameters, "commands": lambda _: commands()}
+    made = {"parameters": parameters, "commands": lambda _: commands(), "modules": modules}
     return _WANTED.sub(lambda found: made[found["what"]](found["name"]), source)
 
 
@@ -76,6 +91,13 @@ def _extra(info: FieldInfo) -> dict[str, Any]:
 def _help(info: FieldInfo) -> str:
     expert = " *(for experts)*" if _extra(info)["advanced"] else ""
     return f"{_cell(info.description or '')}{expert}"
+
+
+def _first_line(docstring: str) -> str:
+    """Return the first paragraph of a docstring with its code written as Markdown writes it."""
+    first = " ".join(docstring.split("\n\n", maxsplit=1)[0].split())
+    parts = first.split("``")
+    return "".join(f"`{part}`" if number % 2 else _cell(part) for number, part in enumerate(parts))
 
 
 def _cell(text: str) -> str:
