@@ -14,6 +14,7 @@ from tunebook.machine import calm_threads
 
 if TYPE_CHECKING:
     from tunebook.errors import TunebookError
+    from tunebook.mending import mend
     from tunebook.remedies import compare_remedies
     from tunebook.reports import formatted
     from tunebook.runs import Run, list_runs
@@ -47,6 +48,7 @@ _HOMES = {
     "load_model": "tunebook.workflow",
     "measure_baseline": "tunebook.workflow",
     "measure_cost": "tunebook.workflow",
+    "mend": "tunebook.mending",
     "overview": "tunebook.workflow",
     "preview": "tunebook.workflow",
     "resume_search": "tunebook.searching",
@@ -68,6 +70,7 @@ __all__ = [
     "load_model",
     "measure_baseline",
     "measure_cost",
+    "mend",
     "overview",
     "preview",
     "resume_search",

@@ -5,7 +5,6 @@ from __future__ import annotations
 import base64
 import html
 import io
-from dataclasses import dataclass
 from textwrap import wrap
 from typing import TYPE_CHECKING
 
@@ -14,6 +13,7 @@ from PIL import Image
 
 from tunebook import figures
 from tunebook.bias_page import row_order
+from tunebook.cell_tables import Table, escape, picture_html
 from tunebook.figures import Page, Picture, plain
 
 if TYPE_CHECKING:
@@ -26,8 +26,8 @@ _MOST_ROWS = 60
 _LONGEST = 60
 #: Characters of the headline in a line of the picture, and how high a line is, in inches.
 _LINE, _HEIGHT = 104, 0.2
-#: Inks beside the palette of the figures: what is bad news, what is plain, what is too small to count.
-_ALERT, _INK, _FAINT = "#b34700", "#1b1f24", "#8a9199"
+#: Inks beside the palette of the figures: what is bad news, and what is plain.
+_ALERT, _INK = "#b34700", "#1b1f24"
 
 
 def mime_bundle(
@@ -137,55 +137,17 @@ def page(
     if any(table.small):
         said.append("Grey, or in brackets: too few examples to count in gaps.")
     text = [headline, "", plain(title, 120), *table.lines(), "", *said]
-    listed = "".join(f"<li>{_escape(sentence)}</li>" for sentence in said)
+    listed = "".join(f"<li>{escape(sentence)}</li>" for sentence in said)
     parts = [
-        f"<p><strong>{_escape(headline)}</strong></p>",
-        "" if plot is None else _image(plot),
+        f"<p><strong>{escape(headline)}</strong></p>",
+        "" if plot is None else picture_html(plot),
         table.html(plain(title, 120)),
         f"<ul>{listed}</ul>" if listed else "",
     ]
     return Page("".join(parts), "\n".join(text).rstrip())
 
 
-def _image(plot: Picture) -> str:
-    data = base64.b64encode(plot.png).decode("ascii")
-    return f'<p><img alt="{_escape(plain(plot.text, 1500))}" src="data:image/png;base64,{data}"></p>'
-
-
-@dataclass(frozen=True)
-class _Table:
-    """Cells as text, and which rows are of groups that are too small to count."""
-
-    heads: list[str]
-    rows: list[list[str]]
-    small: list[bool]
-
-    def lines(self) -> list[str]:
-        """Return it as text, the first column to the left and the others to the right."""
-        marked = [
-            [f"[{row[0]}]" if small else row[0], *row[1:]] for row, small in zip(self.rows, self.small, strict=True)
-        ]
-        columns = list(zip(self.heads, *marked, strict=True))
-        widths = [max(map(len, column)) for column in columns]
-        aligned = [
-            [cell.rjust(width) if k else cell.ljust(width) for cell in column]
-            for k, (column, width) in enumerate(zip(columns, widths, strict=True))
-        ]
-        return ["  ".join(line).rstrip() for line in zip(*aligned, strict=True)]
-
-    def html(self, title: str) -> str:
-        """Return it as HTML that needs no style sheet: a notebook strips those from what it does not trust."""
-        body = []
-        for row, small in zip(self.rows, self.small, strict=True):
-            ink = f' style="color:{_FAINT}"' if small else ""
-            body.append(f"<tr{ink}>{_cells('td', row)}</tr>")
-        return (
-            f"<table><caption>{_escape(title)}</caption><thead><tr>{_cells('th', self.heads)}</tr></thead>"
-            f"<tbody>{''.join(body)}</tbody></table>"
-        )
-
-
-def _table(report: BiasReport, attribute: str, metric: str, split: str, label: str) -> tuple[_Table, int]:
+def _table(report: BiasReport, attribute: str, metric: str, split: str, label: str) -> tuple[Table, int]:
     """Return the table of a metric by group, and the number of groups left out of it."""
     comparison, wanted = report.comparison(attribute, split), report.metric(metric, label)
     column = comparison.column(wanted.name, wanted.label)
@@ -210,18 +172,8 @@ def _table(report: BiasReport, attribute: str, metric: str, split: str, label: s
         "95 % interval",
         *(["change"] if has_base else []),
     ]
-    return _Table(heads, rows, list(~comparison.counted[-1, shown, column])), len(order) - len(shown)
+    return Table(heads, rows, list(~comparison.counted[-1, shown, column])), len(order) - len(shown)
 
 
 def _share(value: float) -> str:
     return "undefined" if np.isnan(value) else f"{value:.2f}"
-
-
-def _cells(tag: str, texts: Sequence[str]) -> str:
-    return "".join(
-        f'<{tag} style="text-align:{"right" if k else "left"}">{_escape(text)}</{tag}>' for k, text in enumerate(texts)
-    )
-
-
-def _escape(text: str) -> str:
-    return html.escape(plain(text))

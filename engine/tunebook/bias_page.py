@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import base64
-import html
 import math
 from typing import TYPE_CHECKING
 
@@ -11,8 +10,9 @@ import numpy as np
 
 from tunebook import bias_words
 from tunebook.bias_style import STYLE
+from tunebook.bias_tracks import axis, bar, escape, mark, scale, share, signed
 from tunebook.comparison import GAP_WORDS
-from tunebook.figures import Page, Picture, plain
+from tunebook.figures import Page, Picture
 from tunebook.group_metrics import WORDS, Metric
 
 if TYPE_CHECKING:
@@ -21,12 +21,13 @@ if TYPE_CHECKING:
     from tunebook.bias import BiasReport
     from tunebook.comparison import Comparison
 
-_LONGEST = 60
 #: Rows of a plot, and columns of a table of classes, that can still be read.
 _MOST_ROWS, _MOST_COLUMNS = 40, 20
 _UNDEFINED = "undefined"
 #: Shades of a heat map: the strongest still lets text be read on it, in light and dark.
 _PALEST, _SHADES = 0.06, 0.52
+#: Between these two marks stands what was found of remedies; no name from the data can look like one of them.
+REMEDIES = ("<!-- remedies -->", "<!-- end of remedies -->")
 _POLICY = "default-src 'none'; img-src data:; style-src 'unsafe-inline'"
 _BINARY, _THREE = 2, 3
 #: Longest name beside which three plots fit into a row.
@@ -47,14 +48,15 @@ def write_page(report: BiasReport, gallery: Picture | Page | None = None) -> str
     source = report.settings.source or "predictions"
     first, *others = report.splits
     parts = [
-        f'<!doctype html><html lang="en"><head><meta charset="utf-8"><title>Bias report: {_escape(source)}</title>',
+        f'<!doctype html><html lang="en"><head><meta charset="utf-8"><title>Bias report: {escape(source)}</title>',
         '<meta name="viewport" content="width=device-width, initial-scale=1">',
         f'<meta http-equiv="Content-Security-Policy" content="{_POLICY}"><style>{STYLE}</style></head><body>',
-        f"<h1>Bias report</h1><p class='soft'>{_escape(source, 200)}</p>",
+        f"<h1>Bias report</h1><p class='soft'>{escape(source, 200)}</p>",
         _split_part(report, first),
+        *REMEDIES,
         _mistakes(report, first, gallery),
         *(
-            f"<details><summary>{_escape(_capital(split))} set</summary>{_split_part(report, split)}</details>"
+            f"<details><summary>{escape(_capital(split))} set</summary>{_split_part(report, split)}</details>"
             for split in others
         ),
         _data_notes(report),
@@ -69,7 +71,7 @@ def _split_part(report: BiasReport, split: str) -> str:
     worse = " worse" if headline.startswith("The model is worse") else ""
     sections = [_attribute(report, attribute, split) for attribute in report.attributes]
     return "".join([
-        f'<p class="headline{worse}">{_escape(headline, 0)}</p>',
+        f'<p class="headline{worse}">{escape(headline, 0)}</p>',
         _remarks(report.general_remarks(split)),
         _arrows(report, split),
         *sections,
@@ -81,14 +83,14 @@ def _attribute(report: BiasReport, attribute: str, split: str) -> str:
     tags = [{"values": "", "bins": "binned", "intersection": "intersection"}[groups.kind]]
     tags.append("derived" if groups.derived else "")
     head = "".join(f'<span class="tag">{tag}</span>' for tag in tags if tag)
-    said = "".join(f"<li>{_escape(sentence, 0)}</li>" for sentence in report.sentences(attribute, split))
+    said = "".join(f"<li>{escape(sentence, 0)}</li>" for sentence in report.sentences(attribute, split))
     shown = _shown_metrics(report, comparison)
     short = max(map(len, groups.names)) <= _SHORT
     plots = "".join(_dots(report, comparison, metric) for metric in shown)
     heat = _heat_map(report, comparison) if groups.kind == "intersection" else ""
     return (
-        f"<section><header><h2>{_escape(attribute, 120)}</h2>{head}"
-        f'<span class="soft">{_escape(split)} set, n {int(comparison.counts.sum()):,}</span>{_legend(report)}</header>'
+        f"<section><header><h2>{escape(attribute, 120)}</h2>{head}"
+        f'<span class="soft">{escape(split)} set, n {int(comparison.counts.sum()):,}</span>{_legend(report)}</header>'
         f'<div><ul class="said">{said}</ul>{_remarks(report.remarks(attribute, split))}</div>'
         f'<div class="panels{" three" if len(shown) == _THREE and short else ""}">{plots}</div>{heat}'
         f"<div>{_gaps(report, attribute, split)}</div>"
@@ -97,8 +99,8 @@ def _attribute(report: BiasReport, attribute: str, split: str) -> str:
 
 
 def _legend(report: BiasReport) -> str:
-    tuned = f"<i></i> {_escape(report.models[-1])}"
-    base = f' &nbsp;<i class="base"></i> {_escape(report.models[0])}' if len(report.models) > 1 else ""
+    tuned = f"<i></i> {escape(report.models[-1])}"
+    base = f' &nbsp;<i class="base"></i> {escape(report.models[0])}' if len(report.models) > 1 else ""
     return f'<p class="legend">95 % interval {tuned}{base}</p>'
 
 
@@ -126,22 +128,22 @@ def _dots(report: BiasReport, comparison: Comparison, metric: Metric) -> str:
         for k in range(len(report.models)):
             base = " base" if k < len(report.models) - 1 else ""
             if not math.isnan(values[k, group]):
-                marks.append(_bar(f"range{base}", low[k, group], high[k, group], ticks))
-                marks.append(_mark(f"dot{base}", values[k, group], ticks))
+                marks.append(bar(f"range{base}", low[k, group], high[k, group], ticks))
+                marks.append(mark(f"dot{base}", values[k, group], ticks))
         value = values[-1, group]
         words = f"{value:.2f}" if not math.isnan(value) else f"<small>{_UNDEFINED}</small>"
         title = f"{value:.3f}, 95 % interval {low[-1, group]:.3f} to {high[-1, group]:.3f}"
         track = "" if math.isnan(value) else f'<div class="track" title="{title}">{"".join(marks)}</div>'
         name = comparison.groups.names[group]
         rows.append(
-            f'<tr{"" if counted[group] else _SMALL}><th scope="row">{_escape(name)}</th><td>{track}</td>'
+            f'<tr{"" if counted[group] else _SMALL}><th scope="row">{escape(name)}</th><td>{track}</td>'
             f'<td class="value">{words}</td><td class="n"><small>n {comparison.counts[group]:,}</small></td></tr>'
         )
     more = len(order) - len(shown)
     note = f'<p class="soft">{more:,} more groups are in the table below.</p>' if more else ""
     return (
-        f'<div><table class="dots"><caption>{_escape(_capital(str(metric)), 80)}</caption><tbody>{"".join(rows)}'
-        f'<tr aria-hidden="true"><th></th><td>{_axis(ticks)}</td><td class="value"></td><td class="n"></td></tr>'
+        f'<div><table class="dots"><caption>{escape(_capital(str(metric)), 80)}</caption><tbody>{"".join(rows)}'
+        f'<tr aria-hidden="true"><th></th><td>{axis(ticks)}</td><td class="value"></td><td class="n"></td></tr>'
         f"</tbody></table>{note}</div>"
     )
 
@@ -156,38 +158,6 @@ def row_order(comparison: Comparison, column: int) -> np.ndarray:
         return present
     values = np.nan_to_num(comparison.figures[-1, present, column], nan=-1.0)
     return present[np.lexsort((-values, ~comparison.counted[-1, present, column]))]
-
-
-def scale(values: np.ndarray) -> np.ndarray:
-    """Return ticks from 0 to 1, or to what the values reach, at most six."""
-    known = values[~np.isnan(values)]
-    if not len(known):
-        return np.array([0.0, 1.0])
-    low, high = float(known.min()), float(known.max())
-    step = next(step for step in (0.02, 0.05, 0.1, 0.2, 0.5) if (high - low) / step <= 4 or step == 0.5)  # noqa: PLR2004
-    first, last = math.floor(low / step + 1e-9), math.ceil(high / step - 1e-9)
-    return np.arange(first, max(last, first + 1) + 1) * step
-
-
-def _percent(value: float, ticks: np.ndarray) -> float:
-    share = (value - ticks[0]) / (ticks[-1] - ticks[0])
-    return round(100.0 * float(np.clip(share, 0.0, 1.0)), 2)
-
-
-def _mark(kind: str, value: float, ticks: np.ndarray) -> str:
-    return f'<i class="{kind}" style="left:{_percent(value, ticks):g}%"></i>'
-
-
-def _bar(kind: str, low: float, high: float, ticks: np.ndarray) -> str:
-    if math.isnan(low) or math.isnan(high):
-        return ""
-    left, right = _percent(low, ticks), _percent(high, ticks)
-    return f'<i class="{kind}" style="left:{left:g}%;width:{round(right - left, 2):g}%"></i>'
-
-
-def _axis(ticks: np.ndarray) -> str:
-    shown = "".join(f'<span style="left:{_percent(tick, ticks):g}%">{tick:g}</span>' for tick in np.round(ticks, 4))
-    return f'<div class="axis">{shown}</div>'
 
 
 def _arrows(report: BiasReport, split: str) -> str:
@@ -207,19 +177,19 @@ def _arrows(report: BiasReport, split: str) -> str:
     for attribute, name, change in rows:
         up = "up" if change.after > change.before else "down"
         low, high = sorted((change.before, change.after))
-        tip = _mark(f"tip {up}", change.after, ticks) if round(change.change, 4) else _mark("dot", change.after, ticks)
-        track = _bar(f"way {up}", low, high, ticks) + _mark("dot base", change.before, ticks) + tip
+        tip = mark(f"tip {up}", change.after, ticks) if round(change.change, 4) else mark("dot", change.after, ticks)
+        track = bar(f"way {up}", low, high, ticks) + mark("dot base", change.before, ticks) + tip
         clear = ' class="clear"' if change.low > 0.0 or change.high < 0.0 else ""
         body.append(
-            f'<tr><th scope="row">{_escape(attribute)}<br><small>{GAP_WORDS[name]}</small></th>'
-            f'<td><div class="track">{track}</div></td><td{clear}>{_difference(change.change)} '
-            f"<small>{_difference(change.low)} to {_difference(change.high)}</small></td></tr>"
+            f'<tr><th scope="row">{escape(attribute)}<br><small>{GAP_WORDS[name]}</small></th>'
+            f'<td><div class="track">{track}</div></td><td{clear}>{signed(change.change)} '
+            f"<small>{signed(change.low)} to {signed(change.high)}</small></td></tr>"
         )
     return (
         f"<section><header><h2>{title}</h2>"
         f'<p class="legend"><i class="base"></i> {first}, arrow to {last}; the change with its interval</p></header>'
         f'<div><table class="dots changes"><tbody>{"".join(body)}'
-        f'<tr aria-hidden="true"><th></th><td>{_axis(ticks)}</td><td></td></tr></tbody></table></div></section>'
+        f'<tr aria-hidden="true"><th></th><td>{axis(ticks)}</td><td></td></tr></tbody></table></div></section>'
     )
 
 
@@ -238,7 +208,7 @@ def _heat_map(report: BiasReport, comparison: Comparison) -> str:
     values, counted = comparison.figures[-1, :, column], comparison.counted[-1, :, column]
     known = values[counted]
     low, high = (float(known.min()), float(known.max())) if len(known) else (0.0, 1.0)
-    head = "".join(f'<th scope="col">{_escape(name, 30)}</th>' for name in second)
+    head = "".join(f'<th scope="col">{escape(name, 30)}</th>' for name in second)
     body = []
     for row in first:
         cells = []
@@ -251,12 +221,12 @@ def _heat_map(report: BiasReport, comparison: Comparison) -> str:
             if not counted[k]:
                 cells.append(f'<td class="small">{number}</td>')
                 continue
-            share = (values[k] - low) / (high - low) if high > low else 0.5
-            cells.append(f'<td style="--a:{_PALEST + _SHADES * share:.2f}">{number}</td>')
-        body.append(f'<tr><th scope="row">{_escape(row, 30)}</th>{"".join(cells)}</tr>')
+            strength = (values[k] - low) / (high - low) if high > low else 0.5
+            cells.append(f'<td style="--a:{_PALEST + _SHADES * strength:.2f}">{number}</td>')
+        body.append(f'<tr><th scope="row">{escape(row, 30)}</th>{"".join(cells)}</tr>')
     return (
-        f'<div class="wide"><table class="heat"><caption>Accuracy, {_escape(report.models[-1])}: stronger is better'
-        f"</caption><thead><tr><th>{_escape(groups.columns[0], 30)} \\ {_escape(groups.columns[1], 30)}</th>{head}</tr>"
+        f'<div class="wide"><table class="heat"><caption>Accuracy, {escape(report.models[-1])}: stronger is better'
+        f"</caption><thead><tr><th>{escape(groups.columns[0], 30)} \\ {escape(groups.columns[1], 30)}</th>{head}</tr>"
         f"</thead><tbody>{''.join(body)}</tbody></table></div>"
     )
 
@@ -269,7 +239,7 @@ def _gaps(report: BiasReport, attribute: str, split: str) -> str:
     rows = []
     for name in report.gap_names(attribute, split):
         gap, change = report.gap(attribute, name, split), report.change(attribute, name, split)
-        label = _escape(gap.widest.metric.label, 30) if gap.widest is not None else ""
+        label = escape(gap.widest.metric.label, 30) if gap.widest is not None else ""
         label = f" <small>{label}</small>" if label else ""
         head = f'<th scope="row" class="left">{_capital(GAP_WORDS[name])}{label}</th>'
         if gap.widest is None:
@@ -277,15 +247,15 @@ def _gaps(report: BiasReport, attribute: str, split: str) -> str:
                 f'<tr class="small">{head}<td class="left" colspan="{6 if has_base else 4}">{_UNDEFINED}</td></tr>'
             )
             continue
-        low, high = _escape(gap.widest.lowest), _escape(gap.widest.highest)
+        low, high = escape(gap.widest.lowest), escape(gap.widest.highest)
         cells = [f'<td class="left">{low} <span class="soft">to</span> {high}</td>']
         if change is not None:
-            cells.append(f"<td>{_share(change.before)}</td>")
-        cells.append(f"<td>{_share(gap.difference)} <small>{_share(gap.low)} to {_share(gap.high)}</small></td>")
+            cells.append(f"<td>{share(change.before)}</td>")
+        cells.append(f"<td>{share(gap.difference)} <small>{share(gap.low)} to {share(gap.high)}</small></td>")
         if change is not None:
-            ends = f"<small>{_difference(change.low)} to {_difference(change.high)}</small>"
-            cells.append(f"<td>{_difference(change.change)} {ends}</td>")
-        cells.append(f"<td>{_share(gap.ratio)} <small>{_share(gap.ratio_low)} to {_share(gap.ratio_high)}</small></td>")
+            ends = f"<small>{signed(change.low)} to {signed(change.high)}</small>"
+            cells.append(f"<td>{signed(change.change)} {ends}</td>")
+        cells.append(f"<td>{share(gap.ratio)} <small>{share(gap.ratio_low)} to {share(gap.ratio_high)}</small></td>")
         clear = ' class="clear"' if gap.p < bias_words.UNLIKELY else ""
         cells.append(f"<td{clear}>{gap.p:.3f}</td>")
         rows.append(f"<tr>{head}{''.join(cells)}</tr>")
@@ -328,11 +298,11 @@ def _metric_table(
         for column in columns:
             value = comparison.figures[model, group, column]
             grey = "" if comparison.counted[model, group, column] else _SMALL
-            ends = f"<small>{_share(low[model, group, column])} to {_share(high[model, group, column])}</small>"
-            text = f"<small>{_UNDEFINED}</small>" if math.isnan(value) else f"{_share(value)} {ends}"
+            ends = f"<small>{share(low[model, group, column])} to {share(high[model, group, column])}</small>"
+            text = f"<small>{_UNDEFINED}</small>" if math.isnan(value) else f"{share(value)} {ends}"
             cells.append(f"<td{grey}>{text}</td>")
         grey = _SMALL if comparison.is_small[group] or comparison.groups.is_pooled[group] else ""
-        name = _escape(comparison.groups.names[group])
+        name = escape(comparison.groups.names[group])
         rows.append(
             f'<tr{grey}><th scope="row" class="left">{name}</th><td>{comparison.counts[group]:,}</td>'
             f"{''.join(cells)}</tr>"
@@ -343,10 +313,10 @@ def _metric_table(
 
 def _figures(title: str, heads: Sequence[str], rows: Iterable[str], left: int = 1) -> str:
     shown = "".join(
-        f'<th scope="col"{_LEFT if k < left else ""}>{_escape(head, 40)}</th>' for k, head in enumerate(heads)
+        f'<th scope="col"{_LEFT if k < left else ""}>{escape(head, 40)}</th>' for k, head in enumerate(heads)
     )
     return (
-        f'<div class="wide"><table class="figures"><caption>{_escape(title, 120)}</caption>'
+        f'<div class="wide"><table class="figures"><caption>{escape(title, 120)}</caption>'
         f"<thead><tr>{shown}</tr></thead><tbody>{''.join(rows)}</tbody></table></div>"
     )
 
@@ -359,18 +329,18 @@ def _mistakes(report: BiasReport, split: str, gallery: Picture | Page | None) ->
     if not len(rows):
         return ""
     attribute, group = rows.attrs["attribute"], rows.attrs["group"]
-    title = f"Most confident mistakes of “{_escape(group)}” <span class='soft'>by {_escape(attribute)}</span>"
+    title = f"Most confident mistakes of “{escape(group)}” <span class='soft'>by {escape(attribute)}</span>"
     if isinstance(gallery, Picture):
         data = base64.b64encode(gallery.png).decode("ascii")
-        body = f'<div class="paper"><img alt="{_escape(gallery.text, 2000)}" src="data:image/png;base64,{data}"></div>'
+        body = f'<div class="paper"><img alt="{escape(gallery.text, 2000)}" src="data:image/png;base64,{data}"></div>'
     elif isinstance(gallery, Page):
         body = f'<div class="paper">{gallery.html}</div>'
     else:
         sure = bool(report.comparison(attribute, split).outcomes.certainty)
         heads = ["example", "truth", "prediction", *(["confidence"] if sure else [])]
         listed = [
-            f'<tr><th scope="row" class="left">{_escape(row["id"])}</th><td class="left">{_escape(row["truth"])}</td>'
-            f'<td class="left">{_escape(row["prediction"])}</td>'
+            f'<tr><th scope="row" class="left">{escape(row["id"])}</th><td class="left">{escape(row["truth"])}</td>'
+            f'<td class="left">{escape(row["prediction"])}</td>'
             + (f"<td>{row['confidence']:.2f}</td>" if sure else "") + "</tr>"
             for _, row in rows.iterrows()
         ]  # fmt: skip
@@ -379,14 +349,14 @@ def _mistakes(report: BiasReport, split: str, gallery: Picture | Page | None) ->
 
 
 def _remarks(said: Sequence[str]) -> str:
-    return "".join(f'<p class="remarks">{_escape(sentence, 0)}</p>' for sentence in said)
+    return "".join(f'<p class="remarks">{escape(sentence, 0)}</p>' for sentence in said)
 
 
 def _data_notes(report: BiasReport) -> str:
     notes = report.settings.notes
     if not notes:
         return ""
-    listed = "".join(f"<li>{_escape(note, 0)}</li>" for note in notes)
+    listed = "".join(f"<li>{escape(note, 0)}</li>" for note in notes)
     return f'<section><header><h2>The data</h2></header><div><ul class="said">{listed}</ul></div></section>'
 
 
@@ -406,29 +376,8 @@ def _reading(report: BiasReport) -> str:
         "What cannot be computed reads undefined. A gap is no proof of its cause, and no gap is no proof of fairness.",
         "Metrics are Fairlearn's; all figures are in bias.json and bias.csv.",
     ]  # fmt: skip
-    listed = "".join(f"<li>{_escape(line, 0)}</li>" for line in lines)
+    listed = "".join(f"<li>{escape(line, 0)}</li>" for line in lines)
     return f'<section><header><h2>How to read it</h2></header><div><ul class="said">{listed}</ul></div></section>'
-
-
-def _share(value: float) -> str:
-    return "" if math.isnan(value) else f"{value:.2f}"
-
-
-def _difference(value: float) -> str:
-    if math.isnan(value):
-        return ""
-    sign = "+" if round(value, 2) > 0 else "−" if round(value, 2) < 0 else ""  # noqa: RUF001 - a minus sign is meant
-    return f"{sign}{abs(value):.2f}"
-
-
-def _escape(text: object, limit: int = _LONGEST) -> str:
-    # What belongs together stays on one line.
-    return (
-        html.escape(plain(text, limit))
-        .replace(" %", "&nbsp;%")
-        .replace("(p = ", "(p&nbsp;=&nbsp;")
-        .replace("(p &lt; ", "(p&nbsp;&lt;&nbsp;")
-    )
 
 
 def _capital(text: str) -> str:

@@ -20,7 +20,8 @@ section > header { background: var(--band); border-bottom: 1px solid var(--line)
   flex-wrap: wrap; gap: .2rem .8rem; align-items: baseline }
 section > div, section > details { padding: .8rem .9rem }
 section > * + details { border-top: 1px solid var(--line) }
-.tag { border: 1px solid var(--line); border-radius: 9px; color: var(--soft); font-size: .75rem; padding: 0 .5rem }
+.tag { border: 1px solid var(--line); border-radius: 9px; color: var(--soft); font-size: .75rem; padding: 0 .5rem;
+  white-space: nowrap }
 .said { margin: 0; padding: 0 0 0 1.1rem } .said li { margin: .3rem 0 }
 .remarks { color: var(--soft); font-size: .88rem }
 .panels { display: grid; gap: 1.2rem 2rem; grid-template-columns: repeat(auto-fit, minmax(min(100%, 27rem), 1fr)) }
@@ -60,6 +61,19 @@ th:first-child, th.left, td.left { text-align: left } td { text-align: right; wh
 .heat th { text-align: center } .heat th:first-child { text-align: left } .heat small { color: inherit; opacity: .8 }
 .heat td.none { background: none; color: var(--soft) }
 .heat td.small { border-style: dashed; border-color: var(--line); background: none }
+.number { display: inline-block; min-width: 1.25rem; padding: 0 .3rem; border-radius: .65rem; text-align: center;
+  font-size: .75rem; font-weight: 600; line-height: 1.25rem; background: var(--base); color: var(--page) }
+.front { max-width: 44rem } .front .right { text-align: right; margin-top: 0 }
+.frame { padding-left: 2.6rem; position: relative } .plane { position: relative; height: 17rem }
+.plane > * { position: absolute } .up { position: absolute; left: 0; bottom: 1.1rem; height: 17rem; width: 2.3rem }
+.up span { position: absolute; right: 0; transform: translateY(50%); color: var(--soft); font-size: .75rem }
+.plane .rule { left: 0; right: 0; height: 1px; background: var(--line) }
+.plane .level { height: 2px; margin-bottom: -1px; background: var(--base); opacity: .3 }
+.plane .upright { width: 2px; margin-left: -1px; background: var(--base); opacity: .3 }
+.plane .stair { height: 2px; margin-bottom: -1px; background: var(--tuned) }
+.plane .stair.rise { width: 2px; height: auto; margin: 0 0 0 -1px }
+.plane .at { transform: translate(-50%, 50%); white-space: nowrap; box-shadow: 0 0 0 2px var(--page) }
+.plane .best { background: var(--tuned) } .plane .tuned { background: var(--alert) }
 details > summary { cursor: pointer; color: var(--soft) } details[open] > summary { margin-bottom: .6rem }
 .paper { background: #fff; color: #1b1f24; border-radius: 4px; padding: .5rem; overflow-x: auto }
 .paper img { display: block; max-width: 100%; height: auto } .paper td { white-space: normal }

@@ -108,8 +108,10 @@ def change_sentence(change: Change | None, *, tuned: bool = True) -> str:
 
 
 def _signed(value: float) -> str:
-    number = round(value * 100.0)
-    return f"{'+' if number > 0 else chr(0x2212) if number < 0 else ''}{abs(number)}"
+    """Write an end of an interval in points: one digit below 1, so that what is not 0 does not read 0."""
+    number = value * 100.0
+    text = f"{abs(number):.0f}" if abs(number) >= 0.95 or abs(number) < 0.05 else f"{abs(number):.1f}"  # noqa: PLR2004
+    return text if text == "0" else f"{'+' if number > 0 else chr(0x2212)}{text}"
 
 
 def notes_on_groups(comparison: Comparison) -> list[str]:

@@ -9,16 +9,20 @@ from typing import TYPE_CHECKING, Any
 
 import pandas as pd
 
+from tunebook import remedy_cell
+from tunebook.comparison import GAP_WORDS
 from tunebook.reports import Report, formatted, score_sentence
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
     from tunebook.examples import Examples
     from tunebook.recipe import Recipe
     from tunebook.tasks.base import Model
 
 _MOST_ROWS = 60
+#: Headings: what was found of remedies stands before the limits.
+_MITIGATION, _LIMITS = "## Mitigation", "## Limits"
 
 
 def escape(text: object) -> str:
@@ -93,7 +97,7 @@ def write_card(
         *_by_group(report),
         "![curves](report/curves.png)",
         "![confusion matrix](report/confusion.png)",
-        "## Limits",
+        _LIMITS,
         _limits(metrics, examples, recipe),
         "## Parameters",
         table(parameters, "parameter"),
@@ -109,7 +113,11 @@ def _by_group(report: Report) -> list[str]:
     groups = bias.by_group("test").dropna(axis="columns", how="all")
     if not len(groups):
         return []
-    said = [f"- {escape(sentence)}" for name in bias.single_attributes() for sentence in bias.sentences(name, "test")]
+    said = [
+        f"- {escape(sentence)}"
+        for name in bias.single_attributes()
+        for sentence in (*bias.sentences(name, "test"), *(f"{name}: {remark}" for remark in bias.remarks(name, "test")))
+    ]
     gaps = pd.concat({name: bias.gaps_table(name, "test") for name in bias.single_attributes()})
     return [
         "### By group, test set",
@@ -119,6 +127,30 @@ def _by_group(report: Report) -> list[str]:
         "\n".join(said),
         "More is in `report/bias.html`: every metric, intersections, and mistakes.",
     ]
+
+
+def put_mitigation(card: str, found: Mapping[str, Any]) -> str:
+    """
+    Put remedies, and which of them is exported, into a model card that was written before.
+
+    Parameters
+    ----------
+    card
+        From :func:`write_card`; what it said of remedies is replaced.
+    found
+        From :func:`tunebook.remedy_json.as_json`.
+    """
+    cells = remedy_cell.tabulate(found)
+    lines = [cells.heads, ["---"] * len(cells.heads), *cells.rows]
+    rows = [f"| {' | '.join(cell if k == 1 else escape(cell) for cell in line)} |" for k, line in enumerate(lines)]
+    said = "\n".join(f"- {escape(sentence)}" for sentence in remedy_cell.words(found))
+    title = f"The gap in {GAP_WORDS[found['gap']]} by {escape(found['attribute'])}, test set:"
+    section = "\n\n".join([_MITIGATION, title, "\n".join(rows), said])
+    # No name from the data begins a heading: they are escaped.
+    known = re.search(rf"^{_MITIGATION}\n.*?(?=^{_LIMITS}\n)", card, re.MULTILINE | re.DOTALL)
+    if known:
+        return f"{card[: known.start()]}{section}\n\n{card[known.end() :]}"
+    return re.sub(rf"^{_LIMITS}\n", lambda limits: f"{section}\n\n{limits[0]}", card, count=1, flags=re.MULTILINE)
 
 
 def _limits(metrics: dict[str, Any], examples: Examples, recipe: Recipe) -> str:

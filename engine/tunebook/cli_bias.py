@@ -84,7 +84,9 @@ def report_command(
     settings = Settings(minimum, draws, seed, positive, before.derived, notes, before.source)
     report = BiasReport(known.predictions, known.classes, multi_label=known.multi_label, settings=settings)
     gallery = None if examples is None else report.mistakes(examples, run.state().task)
-    _finish(report, out or run.path / "report", gallery)
+    folder = (out or run.path / "report").expanduser()
+    _finish(report, folder, gallery)
+    _put_remedies(run, report, folder)
 
 
 def audit_command(
@@ -134,7 +136,7 @@ def audit_command(
     columns = Columns(truth, prediction, tuple(sensitive), baseline, confidence, split, id_)
     settings: Settings = Settings(minimum, draws, seed, positive, read_derived(derived or []), tuple(note or ()))
     report = Audit(columns, multi_label=multi_label, settings=settings).of_file(file.expanduser())
-    _finish(report, out or Path(f"{file.stem}-bias"), None)
+    _finish(report, (out or Path(f"{file.stem}-bias")).expanduser(), None)
 
 
 def _examples(run: Run) -> Examples | None:
@@ -150,8 +152,24 @@ def _examples(run: Run) -> Examples | None:
         return None
 
 
+def _put_remedies(run: Run, report: BiasReport, folder: Path) -> None:
+    """Put remedies that were compared before into the page, unless it compares groups otherwise than they were."""
+    from tunebook.remedy_page import put_section  # noqa: PLC0415
+    from tunebook.storage import read_json, write_text  # noqa: PLC0415
+
+    kept = run.path / "report" / "remedies.json"
+    if not kept.is_file():
+        return
+    found = read_json(kept)
+    if (found["minimum"], found["positive"] or "") != (report.settings.minimum, report.positive):
+        typer.echo("without remedies: they were compared with another --min-n or --positive", err=True)
+        return
+    page = folder / "bias.html"
+    write_text(page, put_section(page.read_text(encoding="utf-8"), found), durable=False)
+
+
 def _finish(report: BiasReport, folder: Path, gallery: Picture | Page | None) -> None:
-    report.save(folder.expanduser(), gallery)
+    report.save(folder, gallery)
     split = report.splits[0]
     typer.echo(safe(report.headline(split)))
     for attribute in report.attributes:

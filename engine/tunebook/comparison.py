@@ -12,7 +12,7 @@ from tunebook.chance import Clearest, clearest_gap
 from tunebook.group_calibration import calibration_error, count_confidence
 from tunebook.group_cells import GroupCells, count_cells, count_patterns
 from tunebook.group_metrics import Metric, OutcomeSums, divided, macro_f1, metric_list, rates
-from tunebook.intervals import centred, error_interval, gap_interval, gap_size, wilson
+from tunebook.intervals import centred, change_interval, error_interval, gap_interval, gap_size, wilson
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -376,14 +376,11 @@ class Comparison:
         if len(self.outcomes.models) < _BINARY:
             return None
         columns = self._columns(name, label)
-        gaps, drawn = [], []
-        for model in (0, len(self.outcomes.models) - 1):
-            counted = self.counted[model][:, columns]
-            gaps.append(float(gap_size(np.where(counted, self.figures[model][:, columns], np.nan))))
-            drawn.append(gap_size(np.where(counted, self.draws[:, model][:, :, columns], np.nan)))
-        change = gaps[1] - gaps[0]
-        low, high = centred(np.array(change), drawn[1] - drawn[0])
-        return Change(name, label, gaps[0], gaps[1], change, max(float(low), -1.0), min(float(high), 1.0))
+        values = [np.where(self.counted[k][:, columns], self.figures[k][:, columns], np.nan) for k in (0, -1)]
+        draws = [self.draws[:, k][:, :, columns] for k in (0, -1)]
+        before, after = (float(gap_size(one)) for one in values)
+        low, high = change_interval((values[0], draws[0]), (values[1], draws[1]))
+        return Change(name, label, before, after, after - before, low, high)
 
 
 def _ratios(values: np.ndarray, difference: float, low: float, high: float) -> tuple[float, float, float]:

@@ -13,7 +13,7 @@ from tunebook.errors import DataError
 from tunebook.labels import encode, join_label, split_label
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Mapping
     from pathlib import Path
 
 SPLITS = ("train", "validation", "test")
@@ -41,6 +41,8 @@ class Examples:
         What a reader must know of the data, such as that it is generated; one sentence each.
     multi_label
         Whether an example may have any number of classes: its label then names them, see :mod:`tunebook.labels`.
+    derived
+        Sensitive column -> how it was worked out, of those that were not recorded; the bias report marks them.
     """
 
     frame: pd.DataFrame
@@ -49,6 +51,7 @@ class Examples:
     sensitive: tuple[str, ...] = ()
     notes: tuple[str, ...] = field(default=())
     multi_label: bool = False
+    derived: Mapping[str, str] = field(default_factory=dict)
 
     def __len__(self) -> int:
         return len(self.frame)

@@ -23,6 +23,12 @@ Balance = Literal["none", "balanced", "effective"] | dict[str, Annotated[float, 
 Freeze = Literal["none", "backbone"] | int | list[str]
 Unfreeze = list[tuple[Annotated[int, Field(ge=1)], Freeze]]
 Monitor = Annotated[str, StringConstraints(pattern=r"^(macro_f1|accuracy|loss|gap(:.+)?)$")]
+#: What is done about gaps when a model is tuned: a remedy's own name exports it, see :data:`tunebook.mending.NAMES`.
+Remedy = Literal[
+    "none", "auto", "compare", "suggested", "refit", "reweight", "resample", "exponentiated_gradient", "grid_search",
+    "worst_group", "thresholds", "calibration", "offsets",
+]  # fmt: skip
+RemedyGap = Literal["accuracy", "macro_f1", "demographic_parity", "equalized_odds", "equal_opportunity"]
 FileName = Annotated[str, StringConstraints(pattern=r"^[^\x00-\x1f/\\]*$", max_length=120)]
 
 #: Groups of parameters, in the order in which forms and notebooks show them.
@@ -107,6 +113,19 @@ class Recipe(BaseModel):
     mitigate_by: str = field(
         "",
         "sensitive column that mitigate goes by, several with | between them; empty takes the first",
+        "Balance",
+        advanced=True,
+    )
+    remedy: Remedy = field(
+        "auto",
+        "what mends a gap in the end: auto (in seconds) and compare show it, suggested or one of them exports it too",
+        "Balance",
+        advanced=True,
+    )
+    remedy_gap: RemedyGap = field("accuracy", "gap that remedies are sought for", "Balance", advanced=True)
+    remedy_by: str = field(
+        "",
+        "sensitive column whose groups they treat, two with | between them; empty takes the one with the largest gap",
         "Balance",
         advanced=True,
     )

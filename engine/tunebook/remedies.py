@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from statistics import NormalDist
 from typing import TYPE_CHECKING, Any
 
@@ -17,6 +17,7 @@ from tunebook.outcomes import read_outcomes
 from tunebook.remedy_choice import GroupFigures, choose, cross_predict, make_folds, weigh
 from tunebook.remedy_effects import AS_TUNED, Effect, Shift, measure_effect
 from tunebook.remedy_files import FILE, Application, Rule, load
+from tunebook.remedy_json import as_json, plain_effect
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
@@ -138,6 +139,21 @@ class Remedies:
         found = choose([one[0] for one in judged], [one[1] for one in judged], len(of.truth), least=judged[0][0])
         self.suggested = self.names[found]
 
+    @property
+    def run(self) -> Run:
+        """The run whose model they are of."""
+        return self._setting.run
+
+    @property
+    def report(self) -> BiasReport:
+        """The bias report of the run."""
+        return self._setting.report
+
+    @property
+    def splits(self) -> tuple[str, ...]:
+        """Splits on which their effects are known."""
+        return tuple(self._setting.splits)
+
     def remedy(self, name: str) -> Remedy:
         """
         Return a remedy by its name.
@@ -242,19 +258,7 @@ class Remedies:
 
     def to_json(self) -> dict[str, Any]:
         """Return everything as plain values, as documented in ``docs/mitigation.md``; ``None`` is undefined."""
-        return {
-            "schema": "tunebook-remedies/1",
-            "attribute": self.attribute,
-            "gap": self.gap,
-            "suggested": self.suggested,
-            "advice": self.advice(),
-            "notes": self.notes,
-            "remedies": [
-                {"name": name, "how": self.remedy(name).how}
-                | {split: _plain(self.effect(name, split)) for split in self._setting.splits}
-                for name in self.names
-            ],
-        }
+        return as_json(self)
 
     def save(self, folder: Path) -> None:
         """
@@ -299,6 +303,11 @@ class Remedies:
         remedy, folder = self.remedy(name), self._setting.run.path / "model"
         if not remedy.can_export:
             raise DataError(f"remedy {shown(name)} is a run of its own, with its own model; use that one")
+        self._write(name, remedy, folder)
+        self.record()
+        return folder
+
+    def _write(self, name: str, remedy: Remedy, folder: Path) -> None:
         application = None if name == AS_TUNED else self.application(name)
         is_changed = (folder / FILE).is_file() and load(folder).rule is None
         if remedy.head is None and not is_changed:
@@ -306,14 +315,32 @@ class Remedies:
                 application.save(folder)
             else:
                 _remove(folder / FILE)
-            return folder
+            return
         if self._model is None:
             raise DataError(
                 "the exported model's head was replaced by another remedy; to put back its own, give compare_remedies "
                 "the recipe, the examples and the model"
             )
         self._model.write(folder, remedy.head, application)
-        return folder
+
+    def record(self) -> None:
+        """
+        Write what was compared, and what is exported, into the run's report, its ``bias.html`` and its model card.
+
+        Raises
+        ------
+        StorageError
+            A file cannot be written.
+        """
+        from tunebook.card import put_mitigation  # noqa: PLC0415
+        from tunebook.remedy_page import put_section  # noqa: PLC0415
+        from tunebook.storage import write_text  # noqa: PLC0415
+
+        found, folder = self.to_json(), self.run.path
+        self.save(folder / "report")
+        for file, put in ((folder / "report" / "bias.html", put_section), (folder / "README.md", put_mitigation)):
+            if file.is_file():
+                write_text(file, put(file.read_text(encoding="utf-8"), found))
 
     def application(self, name: str) -> Application:
         """Return a remedy as :func:`load` would read it after :meth:`export`."""
@@ -321,40 +348,17 @@ class Remedies:
         details = {
             "how_found": remedy.how,
             "fitted": {"run": setting.run.name, "gap": self.gap, "validation": len(setting.splits["validation"].rows)},
-            "effect": _plain(self.effect(name)),
+            "effect": plain_effect(self.effect(name)),
         }
         return Application(name, setting.report.classes, setting.assignment, remedy.rule, details)
 
     def __repr__(self) -> str:
-        lines = [self._brief().to_string(), *self.sentences()[1:], *self.notes]
-        return "\n".join([*lines, self.advice()])
+        return self._repr_mimebundle_()["text/plain"]
 
-    def _repr_html_(self) -> str:
-        from html import escape  # noqa: PLC0415
+    def _repr_mimebundle_(self, include: Any = None, exclude: Any = None) -> dict[str, str]:  # noqa: ANN401, ARG002
+        from tunebook.remedy_cell import mime_bundle  # noqa: PLC0415
 
-        said = [*self.notes, self.advice()]
-        words = "".join(f"<p>{escape(line)}</p>" for line in said)
-        return f"{self._brief().to_html(border=0)}{words}"
-
-    def _brief(self) -> pd.DataFrame:
-        rows = {}
-        best = ""
-        for effect in self.effects():
-            shift = effect.best_off
-            best = shift.group if shift else best
-            rows[effect.name] = {
-                "accuracy": _figure(effect.overall.value, effect.overall.low, effect.overall.high),
-                f"gap, {GAP_WORDS[self.gap]}": _figure(effect.gap.difference, effect.gap.low, effect.gap.high),
-                "best-off": _figure(shift.value, shift.low, shift.high) if shift else "undefined",
-            }
-        named = f"best-off group ({best[:40]})" if best else "best-off group"
-        table = pd.DataFrame.from_dict(rows, orient="index").rename(columns={"best-off": named})
-        table.index.name = "remedy"
-        return table
-
-
-def _figure(value: float, low: float, high: float) -> str:
-    return "undefined" if np.isnan(value) else f"{value:.2f} ({low:.2f} to {high:.2f})"
+        return mime_bundle(self.to_json(), self.frontier())
 
 
 def _columns(name: str, shift: Shift | None) -> dict[str, float]:
@@ -375,30 +379,6 @@ def _remove(file: Path) -> None:
         file.unlink(missing_ok=True)
     except OSError as error:
         raise storage_error(file, error) from error
-
-
-def _plain(effect: Effect) -> dict[str, Any]:
-    def tidy(value: Any) -> Any:  # noqa: ANN401
-        if isinstance(value, float):
-            return round(value, 6) if np.isfinite(value) else None
-        return {key: tidy(inner) for key, inner in value.items()} if isinstance(value, dict) else value
-
-    def shift(of: Shift | None) -> dict[str, Any] | None:
-        return None if of is None else asdict(of)
-
-    gap = {"value": effect.gap.difference, "low": effect.gap.low, "high": effect.gap.high, "p": effect.gap.p}
-    change = effect.change
-    found: dict[str, Any] = tidy(
-        {
-            "n": effect.overall.n,
-            "accuracy": shift(effect.overall),
-            "gap": gap,
-            "gap_change": None if change is None else {"value": change.change, "low": change.low, "high": change.high},
-            "best_off": shift(effect.best_off),
-            "worst_off": shift(effect.worst_off),
-        }
-    )
-    return found
 
 
 class _Exporter:
@@ -430,6 +410,7 @@ def compare_remedies(
     *,
     gap: str = "accuracy",
     others: Mapping[str, Run] | None = None,
+    most: int | None = None,
 ) -> Remedies:
     """
     Fit every remedy that suits, and compare them with the model as tuned.
@@ -451,6 +432,8 @@ def compare_remedies(
         ``"equal_opportunity"``.
     others
         Finished runs on the same examples, by the name to show them under, such as those with ``mitigate``.
+    most
+        Training examples up to which heads are fitted again; ``None`` is any number.
 
     Raises
     ------
@@ -464,14 +447,19 @@ def compare_remedies(
     tuned = {name: of.predicted for name, of in setting.splits.items()}
     found = [Remedy(AS_TUNED, "The model as it was tuned.", tuned)]
     exporter = None
-    if recipe is not None and examples is not None and model is not None:
+    if recipe is None or examples is None or model is None:
+        notes.append("No head was fitted again: that needs the recipe, the examples and the model.")
+    elif most is not None and len(examples.rows("train")) > most:
+        notes.append(
+            f"No head was fitted again, which may take minutes with more than {most:,} training examples; "
+            "with remedy='compare' it is."
+        )
+    else:
         try:
             heads, exporter = _heads(setting, recipe, examples, model, notes)
             found += heads
         except TunebookError as error:
             notes.append(f"No head was fitted again: {error}")
-    else:
-        notes.append("No head was fitted again: that needs the recipe, the examples and the model.")
     found += _rules(setting, notes)
     found += [_other(setting, name, other) for name, other in (others or {}).items()]
     return Remedies(setting, found, notes, exporter)

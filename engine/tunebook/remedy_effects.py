@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -146,28 +146,7 @@ def measure_effect(
         order = counted[np.argsort(comparison.figures[0, counted, column], kind="stable")]
         ends = [_shift(right, was, codes == code, groups.names[code]) for code in (order[-1], order[0])]
     everyone = _shift(right, was, np.ones(len(rows), bool), "")
-    found = _with_room_above(comparison.gap(gap, label), comparison)
-    return Effect(name, split, everyone, found, comparison.change(gap, label), *ends)
-
-
-def _with_room_above(gap: Gap, comparison: Comparison) -> Gap:
-    """
-    Let a gap's interval reach as high as that of the difference of its two groups.
-
-    A remedy is sought for a small gap, and one that is smaller than chance mostly makes it has an interval by inversion
-    that ends where it begins: no true gap makes it likely. The gap may still be larger than it was seen.
-    """
-    if np.isnan(gap.difference) or gap.widest is None:
-        return gap
-    column = comparison.column(gap.widest.metric.name, gap.widest.metric.label)
-    names = comparison.groups.names
-    pair = [names.index(gap.widest.lowest), names.index(gap.widest.highest)]
-    if pair[0] == pair[1]:  # all are alike: the two largest
-        counts = np.where(comparison.counted[-1, :, column], comparison.counts, -1)
-        pair = np.argsort(-counts, kind="stable")[:2].tolist()
-    drawn = comparison.draws[:, -1, pair, column].astype(np.float64)
-    spread = float(np.nanstd(drawn[:, 1] - drawn[:, 0]))
-    return replace(gap, high=max(gap.high, min(gap.difference + _Z * spread, 1.0)))
+    return Effect(name, split, everyone, comparison.gap(gap, label), comparison.change(gap, label), *ends)
 
 
 def _shift(right: np.ndarray, was: np.ndarray, inside: np.ndarray, group: str) -> Shift:

@@ -196,7 +196,7 @@ class Report:
         title = f"Most confident mistakes, {split} set"
         return get_task(self.run.state().task).gallery(examples, [place[i] for i in known["id"]], captions, title)
 
-    def bias(self, notes: Sequence[str] | None = None) -> BiasReport:
+    def bias(self, notes: Sequence[str] | None = None, derived: Mapping[str, str] | None = None) -> BiasReport:
         """
         Compare the predictions between groups: whom the model is worse for, and whether tuning changed that.
 
@@ -204,13 +204,19 @@ class Report:
         ----------
         notes
             What a reader must know of the data; those that were told before when not given.
+        derived
+            Attribute -> how it was worked out, of those that were not recorded; as told before when not given.
         """
         from tunebook.bias import BiasReport, Settings  # noqa: PLC0415
 
-        if self._bias is None or notes is not None:
+        if self._bias is None or notes is not None or derived is not None:
             known = self.run.path / "report" / "bias.json"
-            told = read_json(known).get("notes", []) if notes is None and known.is_file() else notes or []
-            settings = Settings(notes=tuple(map(str, told)), source=f"Run {self.run.name}")
+            told = read_json(known) if known.is_file() else {}
+            settings = Settings(
+                notes=tuple(map(str, told.get("notes", []) if notes is None else notes)),
+                derived=_derived(told) if derived is None else dict(derived),
+                source=f"Run {self.run.name}",
+            )
             self._bias = BiasReport(self.predictions, self.classes, multi_label=self.multi_label, settings=settings)
         return self._bias
 
@@ -242,7 +248,7 @@ class Report:
             "metrics.json": "all metrics",
             "cache.json": "what of the frozen trunk was computed and what was found",
             "recipe.json": "parameters, versions and fingerprints",
-            "report": "figures, and the bias report: bias.html, bias.json, bias.csv",
+            "report": "figures, the bias report (bias.html, bias.json, bias.csv), and remedies",
             "checkpoints": "the best epoch",
         }
         rows = []
@@ -252,6 +258,12 @@ class Report:
             if parts:
                 rows.append((name, round(sum(p.stat().st_size for p in parts) / 1e3), what))
         return pd.DataFrame(rows, columns=["file", "kB", "what it is"]).set_index("file")
+
+
+def _derived(told: Mapping[str, Any]) -> dict[str, str]:
+    """Return how attributes were worked out, by what ``bias.json`` says."""
+    single = [one for one in told.get("attributes", []) if one["kind"] != "intersection"]
+    return {one["name"]: one["derived"] for one in single if one["derived"]}
 
 
 def formatted(table: pd.DataFrame, missing: str = "", digits: int = 3) -> pd.DataFrame:

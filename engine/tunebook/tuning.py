@@ -46,7 +46,9 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 
 #: What may differ between a run and its resumption: it changes where things are kept, not what is computed.
-FREE_TO_CHANGE = ("run", "runs_dir", "resume", "onnx", "checkpoint_seconds", "on_problem")
+FREE_TO_CHANGE = (
+    "run", "runs_dir", "resume", "onnx", "checkpoint_seconds", "on_problem", "remedy", "remedy_gap", "remedy_by",
+)  # fmt: skip
 #: Seconds between two writes of state.json while training.
 _HEARTBEAT = 0.5
 #: Seconds between two updates of a notebook's progress display.
@@ -409,7 +411,7 @@ class Session:
             report.calibration().save(folder / "calibration.png")
             mistakes = report.mistakes(self.examples)
             mistakes.save(folder / f"mistakes{mistakes.suffix}")
-            bias = report.bias(self.examples.notes)
+            bias = report.bias(self.examples.notes, self.examples.derived)
             bias.save(folder, bias.mistakes(self.examples, self.task.name))
         card = write_card(report, self.recipe, self.examples, self.model, self.dropped, exported)
         write_text(run.path / "README.md", card)

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import json
 import math
-from typing import TYPE_CHECKING, Any
+import sys
+from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -15,8 +17,8 @@ from sklearn.metrics import accuracy_score
 from tunebook.bias import BiasReport, Settings
 from tunebook.errors import DataError
 
-if TYPE_CHECKING:
-    from pathlib import Path
+sys.path.insert(0, str(Path(__file__).parents[1]))
+from made_runs import make_run
 
 CLASSES = ("no", "yes")
 
@@ -281,3 +283,19 @@ def test_figures_say_in_text_what_they_show(report: BiasReport) -> None:
     assert "dark 0." in dots
     assert "was 0." in dots
     assert "n " in report.heat_map("tone × age").text
+
+
+def test_derived_attributes_and_bins_are_marked_wherever_they_are_shown(tmp_path: Path) -> None:
+    run = make_run(tmp_path)
+    run.report().bias(["a note"], {"tone": "from the pictures' light"}).save(run.path / "report")
+    report = run.report().bias()  # made again: by what the run knows
+    assert report.settings.notes == ("a note",)
+    shown = [report._repr_mimebundle_()["text/html"], (run.path / "report" / "bias.html").read_text()]
+    assert all("Derived, not recorded: from the pictures&#x27; light." in html for html in shown)
+    # On both splits; of the intersection, too.
+    assert shown[1].count('<span class="tag">derived</span>') == 4
+    assert shown[1].count('<span class="tag">binned</span>') == 2
+    kept = {one["name"]: one for one in json.loads((run.path / "report" / "bias.json").read_text())["attributes"]}
+    assert (kept["tone"]["derived"], kept["age"]["derived"]) == ("from the pictures' light", None)
+    assert kept["age"]["groups"] == [f"up to {kept['age']['edges'][0]:g}", *kept["age"]["groups"][1:]]
+    assert "are put into bins of about equal size: up to " in " ".join(kept["age"]["remarks"]["test"])

@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import json
-from typing import TYPE_CHECKING, Any
+import re
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -12,9 +15,6 @@ from fairlearn import metrics as fairlearn
 
 from tunebook.bias import BiasReport, Settings
 from tunebook.storage import write_json
-
-if TYPE_CHECKING:
-    from pathlib import Path
 
 Figures = dict[tuple[str, ...], float]
 GAPS = {
@@ -204,3 +204,39 @@ def test_another_prediction_is_noticed(two_classes: Written) -> None:
     table.loc[row, "prediction"] = "class 0" if table.loc[row, "truth"] == "class 1" else "class 1"
     changed = measure(table, [{"name": "age", "columns": ["age"]}], ["class 1"])
     assert changed != pytest.approx({key: two_classes.theirs[key] for key in changed}, abs=ROUNDED)
+
+
+@pytest.fixture
+def documented(tmp_path: Path) -> tuple[Path, str]:
+    """Write a run directory with numbers that are binned, some missing; return it and the script of the docs."""
+    table = make_predictions(3)
+    income = np.random.default_rng(2).lognormal(10.0, 0.5, len(table) // 2).round(2)
+    income[::9] = np.nan
+    table["group_income"] = np.tile(income, 2)
+    table.to_parquet(tmp_path / "predictions.parquet")
+    report = BiasReport(table, settings=Settings(draws=200)).to_json()
+    write_json(tmp_path / "report" / "bias.json", report, durable=False)
+    page = (Path(__file__).parents[2] / "docs" / "bias.md").read_text(encoding="utf-8")
+    (script,) = [
+        block
+        for block in re.findall(r"^```python\n(.*?)^```", page, re.MULTILINE | re.DOTALL)
+        if "MetricFrame" in block
+    ]
+    return tmp_path, script
+
+
+def test_the_script_of_the_docs_finds_the_same_numbers_with_fairlearn_alone(
+    documented: tuple[Path, str], capsys: pytest.CaptureFixture[str]
+) -> None:
+    folder, script = documented
+    assert "tunebook" not in script
+    names: dict[str, Any] = {"run": SimpleNamespace(path=folder)}
+    exec(script, names)  # noqa: S102 - a person pastes it
+    assert len(names["differences"]) > 1500
+    assert np.abs(names["differences"]).max() < ROUNDED
+    assert "figures, the largest difference is" in capsys.readouterr().out
+    table = names["table"]
+    table.loc[table.index[table["truth"] == table["prediction"]][:1], "prediction"] = "class 9"
+    table.to_parquet(folder / "predictions.parquet")
+    exec(script, names)  # noqa: S102
+    assert np.abs(names["differences"]).max() > 1e-3

@@ -10,7 +10,8 @@ import pandas as pd
 import pytest
 
 from tunebook.bias import BiasReport, Settings
-from tunebook.bias_page import scale, write_page
+from tunebook.bias_page import write_page
+from tunebook.bias_tracks import scale
 from tunebook.figures import Page, Picture, new_figure
 
 EVIL = "<img src=x onerror=alert(1)>"

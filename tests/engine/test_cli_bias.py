@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
-from typing import TYPE_CHECKING, Any
+import sys
+from pathlib import Path
+from typing import Any
 
 import pandas as pd
 import pytest
@@ -11,11 +13,12 @@ import typer
 
 from tunebook.cli_bias import Several, audit_command, report_command
 from tunebook.errors import TunebookError
+from tunebook.remedies import compare_remedies
 from tunebook.runs import Run
 from tunebook.storage import write_json
 
-if TYPE_CHECKING:
-    from pathlib import Path
+sys.path.insert(0, str(Path(__file__).parents[1]))
+from made_runs import make_run
 
 
 @pytest.fixture
@@ -101,6 +104,17 @@ def test_a_run_whose_data_is_gone_gets_its_report_without_examples(run: Run, cal
     call("report", str(run.path))
     assert "without examples" in capsys.readouterr().err
     assert (run.path / "report" / "bias.html").is_file()
+
+
+def test_remedies_stay_in_a_report_that_is_made_again_the_same_way(tmp_path: Path, call: Any, capsys: Any) -> None:
+    made = make_run(tmp_path)
+    compare_remedies(made, attribute="tone").record()
+    page = made.path / "report" / "bias.html"
+    call("report", str(made.path), "--no-examples")
+    assert "What would mend" in page.read_text()
+    call("report", str(made.path), "--no-examples", "--min-n", "30")
+    assert "What would mend" not in page.read_text()
+    assert "another --min-n" in capsys.readouterr().err
 
 
 def test_a_run_without_predictions_is_one_line(tmp_path: Path, call: Any) -> None:

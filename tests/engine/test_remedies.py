@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import json
 import sys
 from pathlib import Path
@@ -15,43 +16,19 @@ import tunebook
 from tunebook import remedies
 from tunebook.errors import DataError, StorageError
 from tunebook.remedies import AS_TUNED, Remedies, compare_remedies
-from tunebook.runs import Run
+from tunebook.remedy_page import write_section
 from tunebook.storage import write_json
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
 import tiny_models
+from made_runs import make_run
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from tunebook.runs import Run
+
 EVIL = "<img src=x onerror=alert(1)>"
-
-
-def make_run(
-    folder: Path, classes: int = 2, *, count: int = 900, change: Callable[[pd.DataFrame], Any] | None = None
-) -> Run:
-    """Make a finished run whose scores of the positive, or last, class are too low for the group "dark"."""
-    rng = np.random.default_rng(3)
-    names = [f"c{k}" for k in range(classes)]
-    truth = rng.integers(0, classes, count)
-    tone = rng.choice(["light", "dark"], count)
-    logits = 1.5 * np.eye(classes)[truth] + rng.normal(0, 0.9, (count, classes))
-    logits[tone == "dark", -1] -= 1.6
-    scores = np.exp(logits) / np.exp(logits).sum(axis=1, keepdims=True)
-    table = pd.DataFrame({
-        "model": "tuned", "id": [f"e{k}" for k in range(count)],
-        "split": np.where(np.arange(count) % 2, "validation", "test"), "truth": np.array(names)[truth],
-        "prediction": np.array(names)[scores.argmax(axis=1)], "confidence": scores.max(axis=1).astype(np.float32),
-        "scores": list(scores.astype(np.float32)), "group_tone": tone, "group_age": rng.integers(18, 80, count),
-    })  # fmt: skip
-    changed = change(table) if change else None
-    table = table if changed is None else changed
-    run = Run.create(folder, "made", "text-classification")
-    (run.path / "model").mkdir()
-    table.to_parquet(run.path / "predictions.parquet", index=False)
-    write_json(run.path / "metrics.json", {"classes": names, "multi_label": False})
-    write_json(run.path / "recipe.json", {"parameters": {}})
-    return run
 
 
 @pytest.fixture(scope="module", params=[2, 3])
@@ -184,9 +161,14 @@ def test_names_from_the_data_are_shown_and_not_run(tmp_path: Path) -> None:
         table["group_tone"] = table["group_tone"].replace("light", EVIL)
 
     found = compare_remedies(make_run(tmp_path, change=rename), attribute="tone")
-    page = found._repr_html_()
-    assert "<img" not in page
+    shown = found._repr_mimebundle_()
+    page = shown["text/html"]
+    assert page.count("<img") == 1  # the frontier itself
     assert "&lt;img src=x" in page
+    assert base64.b64decode(shown["image/png"]).startswith(b"\x89PNG")
+    section = write_section(found.to_json())
+    assert "<img" not in section
+    assert "&lt;img src=x" in section
     assert "<img" in found.frontier().text or found.frontier().png
 
 

@@ -42,9 +42,10 @@ _NOTES = (
     "Training has one of eleven reviews from Rotten Tomatoes on purpose, validation and test a half: a gap to its "
     "disadvantage is expected, since training knows little of it, and since its reviews are a sentence long where "
     "IMDb's are paragraphs. Half of each source's reviews are positive; nothing is generated, and no text is changed.",
-    f"The attribute {GENDER!r} is derived from the text: it counts words such as she, actress, he or actor. It says "
-    "whom a review speaks of in such words, not who wrote it, and nothing of anybody's gender.",
+    f"The attribute {GENDER!r} is derived from the text. It says whom a review speaks of in such words, not who wrote "
+    "it, and nothing of anybody's gender.",
 )
+_DERIVED = {GENDER: "words such as she, actress, he or actor are counted in the text"}
 
 
 def load_demo(recipe: Recipe) -> Examples:
@@ -83,7 +84,7 @@ def load_demo(recipe: Recipe) -> Examples:
             GENDER: [gendered_words(text) for text in sample["text"]],
         }
     )
-    return Examples(frame, _CLASSES, "reviews of films", SENSITIVE, _NOTES)
+    return Examples(frame, _CLASSES, "reviews of films", SENSITIVE, _NOTES, derived=_DERIVED)
 
 
 def gendered_words(text: str) -> str:
