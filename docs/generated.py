@@ -23,7 +23,8 @@ if TYPE_CHECKING:
     from sphinx.application import Sphinx
 
 _WANTED = re.compile(r"^<!-- generated: (?P<what>\w+) ?(?P<name>[\w-]*) -->$", re.MULTILINE)
-_WIDTH = 100
+#: Characters of a line that the site shows without scrolling.
+_WIDTH = 88
 
 
 def parameters(task: str) -> str:
