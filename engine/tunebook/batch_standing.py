@@ -64,7 +64,8 @@ def standing(path: Path, source: Mapping[str, Any], parameters: Mapping[str, Any
     Raises
     ------
     StorageError
-        There is something else of that name: another run's parameters, or nothing that ``tunebook run`` made.
+        There is something else of that name: another run's parameters, or data of another folder under the same
+        relative path, or nothing that ``tunebook run`` made.
     """
     if not path.exists():
         return Standing("new")
@@ -78,6 +79,7 @@ def standing(path: Path, source: Mapping[str, Any], parameters: Mapping[str, Any
         raise StorageError(msg)
     job = read_job(path / JOB)
     _check_same(path, job["parameters"], parameters)
+    _check_paths(path, Path(job["folder"]), parameters)
     state = read_state(Run(path))
     old = load_notebook(path / SOURCE)
     if state.task != task_of(source):
@@ -168,6 +170,21 @@ def _check_same(path: Path, old: Mapping[str, Any], new: Mapping[str, Any]) -> N
         had, wanted = (shown(values[name], 40) if name in values else "its default" for values in (old, new))
         msg = f"run {shown(str(path))} is there with {name} {had}, not {wanted}; choose another name, or move it away"
         raise StorageError(msg)
+
+
+def _check_paths(path: Path, folder: Path, parameters: Mapping[str, Any]) -> None:
+    """Refuse a run that was started elsewhere, where a relative path names something else than here."""
+    for name, value in parameters.items():
+        if not isinstance(value, str) or not value:
+            continue
+        old = folder / value
+        # Path.exists raises for a text that is far from being a path.
+        if os.path.exists(old) and old.resolve() != (Path.cwd() / value).resolve():  # noqa: PTH110
+            msg = (
+                f"run {shown(str(path))} is there with {name} {shown(value, 40)} of {folder}, which is another one; "
+                "call the command there, or choose another --runs-dir"
+            )
+            raise StorageError(msg)
 
 
 def _code(notebook: Mapping[str, Any]) -> list[str]:

@@ -98,6 +98,23 @@ def test_another_run_is_never_touched(made: Any, parameters: dict[str, Any], tas
     assert words in str(caught.value)
 
 
+def test_the_same_relative_path_elsewhere_is_other_data(
+    made: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for project in ("a", "b"):
+        (tmp_path / project / "photos").mkdir(parents=True)
+    values = {"data": "photos", "text": "x" * 5000}
+    path = made("finished", output=True, folder=str(tmp_path / "a"), parameters=values)
+    monkeypatch.chdir(tmp_path / "a")
+    assert standing(path, notebook("1"), values).next == "finished"
+    monkeypatch.chdir(tmp_path / "b")
+    with pytest.raises(StorageError, match=f"with data 'photos' of {tmp_path / 'a'}, which is another one"):
+        standing(path, notebook("1"), values)
+    # The whole project was moved.
+    (tmp_path / "a").rename(tmp_path / "c")
+    assert standing(path, notebook("1"), values).next == "finished"
+
+
 def test_what_is_no_run_is_never_touched(tmp_path: Path) -> None:
     (tmp_path / "one").mkdir()
     (tmp_path / "one" / "thesis.txt").touch()
