@@ -155,21 +155,26 @@ def test_runs_fail_alone_and_the_next_call_runs_what_is_missing(call: Call) -> N
     assert "is there with data 'photos', not 'demo'" in err
 
 
-@pytest.mark.timeout(600)
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGKILL])
-def test_a_parent_that_ends_leaves_no_process_and_all_can_be_resumed(call: Call, number: signal.Signals) -> None:
-    file = sets("one,3", "two,3", "three,3")
-    command = (sys.executable, "-m", "tunebook.cli", "run", "work.ipynb", "--sets", file, "--jobs", "2")
+def begin_and_send(number: signal.Signals, file: str, *options: str) -> tuple[int, str, str]:
+    """Start the command in a process of its own, and send it a signal when runs `one` and `two` wait."""
+    command = (sys.executable, "-m", "tunebook.cli", "run", "work.ipynb", "--sets", file, *options)
     with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
         until = time.monotonic() + 300
         while not all(Path(f"waits {name}").exists() for name in ("one", "two")):
             assert time.monotonic() < until
             time.sleep(0.1)
         process.send_signal(number)
-        out, err = process.communicate(timeout=60)
+        out, err = process.communicate(timeout=120)
+    return process.returncode, out, err
+
+
+@pytest.mark.timeout(600)
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGKILL])
+def test_a_parent_that_ends_leaves_no_process_and_all_can_be_resumed(call: Call, number: signal.Signals) -> None:
+    code, out, err = begin_and_send(number, sets("one,3", "two,3", "three,3"), "--jobs", "2")
     assert psutil.wait_procs(left(), 30)[1] == []
     if number == signal.SIGINT:
-        assert process.returncode == 130
+        assert code == 130
         assert err == "error: stopped; 3 of 3 runs are left, the same command goes on with them\n"
         assert out.splitlines()[-1] == "2 stopped, 1 waiting"
         assert [Run(Path("runs", name)).state().state for name in ("one", "two")] == ["stopped", "stopped"]
@@ -193,3 +198,23 @@ def test_a_cluster_that_loses_a_worker_finishes_all(call: Call) -> None:
     assert said("good") == "whole True\n"
     assert said("lost") == "resumed True\n"
     assert psutil.wait_procs(left(), 30)[1] == []
+
+
+@pytest.mark.long
+@pytest.mark.timeout(600)
+@pytest.mark.filterwarnings("ignore")  # dask's own
+@pytest.mark.usefixtures("call")
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGKILL])
+def test_a_parent_that_ends_stops_its_runs_on_a_cluster(number: signal.Signals) -> None:
+    from distributed import LocalCluster
+
+    file = sets("one,3", "two,3", "three,3")
+    with LocalCluster(n_workers=1, threads_per_worker=2, processes=True, dashboard_address=None) as made:
+        code, out, err = begin_and_send(number, file, "--scheduler", made.scheduler_address)
+        assert psutil.wait_procs(left(), 60)[1] == []
+    assert [Run(Path("runs", name)).state().state for name in ("one", "two")] == ["stopped", "stopped"]
+    assert not Path("runs/three").exists()
+    if number == signal.SIGTERM:
+        assert code == 143
+        assert out.splitlines()[-1] == "2 stopped, 1 waiting"
+        assert err.startswith("error: stopped; 3 of 3 runs are left")
