@@ -76,7 +76,7 @@ th:first-child, th.left, td.left { text-align: left } td { text-align: right; wh
 .plane .best { background: var(--tuned) } .plane .tuned { background: var(--alert) }
 details > summary { cursor: pointer; color: var(--soft) } details[open] > summary { margin-bottom: .6rem }
 .paper { background: #fff; color: #1b1f24; border-radius: 4px; padding: .5rem; overflow-x: auto }
-.paper img { display: block; max-width: 100%; height: auto } .paper td { white-space: normal }
+.paper img { display: block; min-width: 34rem; max-width: 100%; height: auto } .paper td { white-space: normal }
 @media (max-width: 34rem) { body { font-size: 14px; padding: 1rem .6rem 3rem } .dots th { width: 34% }
   .dots .n { display: none } .changes td { white-space: normal; width: 24% } .changes td:nth-child(2) { width: 42% }
   .changes small { white-space: normal } }
