@@ -7,6 +7,7 @@ import shutil
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+from urllib.parse import urlsplit
 
 import numpy as np
 import pytest
@@ -65,6 +66,7 @@ constructor
 \u540d\u524d \U0001f600
 ![x](x) [y](javascript:alert(1))
 `; alert(1) #`
+$^$ $x_$
 -rf *
 a&b=c#d?e
 """.strip().splitlines()
@@ -79,7 +81,7 @@ def write_run(  # a run has many sides, and each test names those that it is abo
     epochs: int = 3,
     steps: int = 5,
     classes: Sequence[str] = ("cat", "dog", "owl"),
-    group: str = "skin tone",
+    groups: Sequence[str] = ("skin tone",),
     report: str = "",
     **parameters: Any,
 ) -> Path:
@@ -94,8 +96,8 @@ def write_run(  # a run has many sides, and each test names those that it is abo
         How it ended.
     epochs, steps
         Epochs, and steps in each.
-    classes, group
-        Names from the data.
+    classes, groups
+        Names from the data: classes, and attributes by which quality is compared.
     report
         HTML of the bias report; none when empty.
     **parameters
@@ -111,7 +113,12 @@ def write_run(  # a run has many sides, and each test names those that it is abo
         if step % steps == 0:
             epoch = step // steps
             reached = _reached(epoch)
-            values = {"loss/train": 1 - reached, "loss/validation": 1.1 - reached, f"gap/{group}": 0.1, "epoch": epoch}
+            values = {
+                "loss/train": 1 - reached,
+                "loss/validation": 1.1 - reached,
+                "epoch": epoch,
+                **{f"gap/{group}": 0.1 for group in groups},
+            }
             values |= {f"{score}/validation": reached for score in ("accuracy", "macro_f1")}
             log.scalars({**values, **{f"recall/{label}": reached for label in classes}}, step)
             log.tensor("confusion/validation", 3 + np.eye(len(classes), dtype=np.int64), step)
@@ -120,7 +127,7 @@ def write_run(  # a run has many sides, and each test names those that it is abo
     if state == "finished":
         write_json(run.path / "metrics.json", _metrics(classes, epochs))
         (run.path / "report").mkdir()
-        write_json(run.path / "report" / "bias.json", _bias(group))
+        write_json(run.path / "report" / "bias.json", _bias(groups))
     if report:
         (run.path / "report").mkdir(exist_ok=True)
         (run.path / "report" / "bias.html").write_text(report, encoding="utf-8")
@@ -135,9 +142,9 @@ def _reached(epoch: int) -> float:
     return 1.0 - 0.6**epoch
 
 
-def _bias(group: str) -> dict[str, Any]:
-    gap = {"gap": "accuracy", "attribute": group, "split": "test", "models": {"tuned": {"difference": {"value": 0.1}}}}
-    return {"models": ["tuned"], "splits": ["test"], "gaps": [gap]}
+def _bias(groups: Sequence[str]) -> dict[str, Any]:
+    common = {"gap": "accuracy", "split": "test", "models": {"tuned": {"difference": {"value": 0.1}}}}
+    return {"models": ["tuned"], "splits": ["test"], "gaps": [{**common, "attribute": group} for group in groups]}
 
 
 def _metrics(classes: Sequence[str], epochs: int) -> dict[str, Any]:
@@ -159,6 +166,15 @@ def _metrics(classes: Sequence[str], epochs: int) -> dict[str, Any]:
     }
 
 
+#: Elements that only markup from a name could have made; JupyterLab listens without attributes.
+_LIVE = """() => [...document.querySelectorAll('*')].filter(element =>
+    element.matches("img[src='x'], img[src='x:x'], base, object, embed, meta[http-equiv=refresh], [href*=javascript]")
+    || [...element.attributes].some(attribute => /^(on|form)/.test(attribute.name) && /alert/.test(attribute.value))
+).map(element => element.outerHTML.slice(0, 200))"""
+#: What names would load from beside the page.
+_BAIT = {"x", "evil.css", "evil.example", "x.png"}
+
+
 @pytest.fixture(name="folder")
 def _folder(lab: Any, request: pytest.FixtureRequest) -> Iterator[Path]:
     """Make a folder below the root for the files of a test; it goes with them."""
@@ -168,13 +184,34 @@ def _folder(lab: Any, request: pytest.FixtureRequest) -> Iterator[Path]:
     shutil.rmtree(path, ignore_errors=True)
 
 
-@pytest.fixture(name="jupyterlab")
-def _jupyterlab(page: Page, lab: Any) -> Iterator[Callable[[], LabPage]]:
-    """Open JupyterLab once the test has written its files; nothing may run, or be asked for outside."""
+@pytest.fixture(name="watched")
+def _watched(page: Page, lab: Any) -> Iterator[LabPage]:
+    """Watch a page on which nothing from the data may run, become an element, or be asked for."""
     shown = LabPage(page, lab)
-    yield shown.open
+    yield shown
     assert shown.dialogs == [], shown.dialogs
     assert shown.outside == [], shown.outside
+    assert page.evaluate(_LIVE) == []
+
+
+@pytest.fixture(name="jupyterlab")
+def _jupyterlab(watched: LabPage) -> Callable[[], LabPage]:
+    """Open JupyterLab once the test has written its files."""
+    return watched.open
+
+
+def texts_while_scrolling(host: Locator, texts: Locator) -> set[str]:
+    """Return what a list of which only the lines in sight are in the page shows from its top to its end."""
+    seen: set[str] = set()
+    host.evaluate("host => { host.scrollTop = 0; }")
+    while True:
+        host.evaluate("() => new Promise(done => requestAnimationFrame(() => requestAnimationFrame(done)))")
+        seen |= set(texts.all_text_contents())
+        if host.evaluate(
+            "host => { const top = host.scrollTop; host.scrollTop += host.clientHeight / 2;"
+            " return host.scrollTop === top; }"
+        ):
+            return seen
 
 
 class LabPage:
@@ -201,7 +238,8 @@ class LabPage:
         dialog.dismiss()
 
     def _request(self, url: str) -> None:
-        if not url.startswith((self.lab.url, self.lab.url.replace("http", "ws"), "data:", "blob:")):
+        is_outside = not url.startswith((self.lab.url, self.lab.url.replace("http", "ws"), "data:", "blob:"))
+        if is_outside or urlsplit(url).path.rpartition("/")[2] in _BAIT:
             self.outside.append(url)
 
     def open(self, *, reset: bool = True) -> LabPage:

@@ -8,79 +8,29 @@ import re
 import shutil
 import subprocess
 import sys
-import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import nbformat
 import pytest
 
-from tunebook.runs import Run
+sys.path.insert(0, str(Path(__file__).parent))
 
-sys.path.insert(0, str(Path(__file__).parents[1]))
-import tiny_models
+from template_pages import TEMPLATES, Template, small, wait
 
 if TYPE_CHECKING:
     from playwright.sync_api import Locator, Page
 
-TEMPLATES = {
-    "image-classification": "vision/image-classification.ipynb",
-    "text-classification": "language/text-classification.ipynb",
-}
+    from tunebook.runs import Run
+
 #: Trains for minutes if nobody ends it.
-LONG = {"epochs": 400, "unfreeze": [], "onnx": False, "log_every": 1}
-SMALL: dict[str, dict[str, Any]] = {
-    "image-classification": {"max_examples": 200, "image_size": 64, "freeze": -2, "augment": "none"},
-    "text-classification": {"max_examples": 200, "max_length": 32, "freeze": -2},
-}
+LONG = {"epochs": 400, "unfreeze": [], "log_every": 1}
 
 
-class Template:
-    """A template that is open in JupyterLab with other parameters."""
-
-    def __init__(self, notebook: Any, lab: Any, task: str) -> None:
-        self.lab, self.task = lab, task
-        book = nbformat.read(Path(__file__).parents[2] / "templates" / TEMPLATES[task], as_version=4)
-        self.sources = [cell.source for cell in book.cells if cell.cell_type == "code"]
-        values = {**LONG, **SMALL[task], "run": f"{task}-by-hand"}
-        if task == "text-classification":
-            values["model"] = str(tiny_models.make_tiny(lab.folder / "tiny", "bert"))
-        self.sources[0] += "\n" + "\n".join(f"{name} = {value!r}" for name, value in values.items())
-        self.book = notebook(self.sources)
-        self.page = self.book.page
-
-    def cell(self, text: str) -> int:
-        """Return the number of the code cell that has a text."""
-        return next(k for k, source in enumerate(self.sources) if text in source)
-
-    def run(self, first: int, last: int) -> None:
-        """Run some cells without waiting for their ends."""
-        self.page.evaluate(
-            "([first, last]) => { const book = window.jupyterapp.shell.currentWidget.content;"
-            " book.activeCellIndex = first; book.deselectAll(); book.extendContiguousSelectionTo(last);"
-            " void window.jupyterapp.commands.execute('notebook:run-cell'); }",
-            [first, last],
-        )
-
-    def scroll_to(self, cell: int) -> None:
-        """Bring a cell into view: what is out of it is not in the page."""
-        self.page.evaluate(
-            "cell => window.jupyterapp.shell.currentWidget.content.scrollToItem(cell, 'start')",
-            cell,
-        )
-
-    def outcomes(self) -> list[str]:
-        """Return the commands that took effect."""
-        path = self.lab.folder / "runs" / f"{self.task}-by-hand" / "control.jsonl"
-        lines = path.read_text(encoding="utf-8").splitlines() if path.is_file() else []
-        return [entry["applied"]["command"] for entry in map(json.loads, lines) if "applied" in entry]
-
-
-def _wait(done: Any, what: str, seconds: float = 60.0) -> None:
-    end = time.monotonic() + seconds
-    while not done():
-        assert time.monotonic() < end, what
-        time.sleep(0.1)
+def outcomes(run: Run) -> list[str]:
+    """Return the commands that took effect."""
+    path = run.path / "control.jsonl"
+    lines = path.read_text(encoding="utf-8").splitlines() if path.is_file() else []
+    return [entry["applied"]["command"] for entry in map(json.loads, lines) if "applied" in entry]
 
 
 def _change_panel(panel: Locator) -> None:
@@ -94,19 +44,19 @@ def _change_panel(panel: Locator) -> None:
     panel.get_by_role("button", name="backbone", exact=True).click()
 
 
-def _change_training(shown: Template, output: Locator) -> None:
+def _change_training(run: Run, output: Locator) -> None:
     """Change the run five times, each when the last one took effect."""
     dials = output.locator(".tb-dial-number")
     dials.nth(0).fill("5e-4")
     dials.nth(0).press("Enter")
-    _wait(lambda: "lr" in shown.outcomes(), "lr")
+    wait(lambda: "lr" in outcomes(run), "lr")
     output.get_by_label(re.compile("^dropout (head|classifier)$")).fill("0.35")
-    _wait(lambda: "dropout" in shown.outcomes(), "dropout")
+    wait(lambda: "dropout" in outcomes(run), "dropout")
     output.get_by_role("button", name="Unfreeze next stage").click()
-    _wait(lambda: "next_stage" in shown.outcomes(), "next stage")
+    wait(lambda: "next_stage" in outcomes(run), "next stage")
     dials.nth(0).fill("2e-4")
     dials.nth(0).press("Enter")
-    _wait(lambda: shown.outcomes().count("lr") == 2, "lr again")
+    wait(lambda: outcomes(run).count("lr") == 2, "lr again")
     output.locator(".tb-table").wait_for(timeout=60_000)
     output.get_by_role("button", name="Finish now").click()
 
@@ -116,7 +66,8 @@ def _change_training(shown: Template, output: Locator) -> None:
 def test_a_template_is_changed_by_hand_and_its_session_repeated_to_the_bit(
     task: str, notebook: Any, page: Page, lab: Any
 ) -> None:
-    shown = Template(notebook, lab, task)
+    shown = Template(notebook, lab, task, f"{task}-by-hand", **{**small(task, lab.folder), **LONG})
+    run = shown.made
     at_panel, at_tune = shown.cell("ControlPanel("), shown.cell("watch(")
     shown.run(0, at_panel)
     panel = shown.book.cell(at_panel)
@@ -126,11 +77,10 @@ def test_a_template_is_changed_by_hand_and_its_session_repeated_to_the_bit(
     output = shown.book.output(at_tune)
     output.locator(".tb-training").wait_for(timeout=120_000)
     page.wait_for_function("/steps/.test(document.querySelector('.tb-training-figures').textContent)", timeout=60_000)
-    _change_training(shown, output)
+    _change_training(run, output)
     shown.book.wait_done(120)
-    run = Run(lab.folder / "runs" / f"{task}-by-hand")
     assert run.state().state == "finished"
-    assert shown.outcomes() == ["lr", "dropout", "next_stage", "lr", "finish"]
+    assert outcomes(run) == ["lr", "dropout", "next_stage", "lr", "finish"]
     recipe = run.recipe()["parameters"]
     assert (recipe["class_weights"], recipe["dropout"], recipe["freeze"]) == ("balanced", 0.1, "backbone")
     shown.scroll_to(shown.cell("BiasView("))
