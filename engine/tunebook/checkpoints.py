@@ -8,7 +8,7 @@ import shutil
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from tunebook.errors import StorageError
+from tunebook.errors import StorageError, shown
 from tunebook.examples import hash_file
 from tunebook.storage import read_json, replacing_folder, write_json
 
@@ -142,12 +142,13 @@ class Checkpoints:
         for path in reversed(self.steps()):
             try:
                 verify(path)
+                model = load_tensors(path / "model.safetensors")
+                optimizer = load_tensors(path / "optimizer.safetensors")
+                progress = read_json(path / "progress.json")
             except StorageError as error:
                 words.append(str(error))
                 continue
-            model = load_tensors(path / "model.safetensors")
-            optimizer = load_tensors(path / "optimizer.safetensors")
-            return Checkpoint(model, optimizer, read_json(path / "progress.json")), words
+            return Checkpoint(model, optimizer, progress), words
         if words:
             raise StorageError(f"no checkpoint is whole: {words[0]}; start a new run")
         return None
@@ -165,12 +166,16 @@ def verify(folder: Path) -> None:
     Raises
     ------
     StorageError
-        A file is missing or its hash is another.
+        A file is missing, its hash is another, or it is not in the manifest.
     """
     manifest = read_json(folder / MANIFEST)
     hashes = manifest.get("sha256") if isinstance(manifest, dict) else None
     if not isinstance(hashes, dict) or not hashes:
         raise StorageError(f"{folder / MANIFEST} lists no files")
+    # Hidden files are those of file managers and network file systems.
+    unlisted = {file.name for file in folder.iterdir() if not file.name.startswith(".")} - {*hashes, MANIFEST}
+    if unlisted:
+        raise StorageError(f"{folder / MANIFEST} does not list {shown(min(unlisted))}; it is damaged")
     for name, expected in hashes.items():
         file = folder / name
         if file.parent != folder or not file.is_file():

@@ -49,6 +49,7 @@ class Commands:
 
     def __init__(self, trainer: Trainer, control: Control | None, replay: Sequence[Outcome], since: float) -> None:
         self._trainer, self._control, self._since = trainer, control, since
+        self._began = time.monotonic() - max(0.0, time.time() - since)
         self._replay = list(replay)
         self._schedule: list[Outcome] = []
         self._repeated: set[str] = set()
@@ -110,7 +111,7 @@ class Commands:
         wanted = stop is not None and stop.is_set()
         if self._control is not None:
             for request in self._control.poll():
-                if request.command in PASSING and request.time < self._since:
+                if request.command in PASSING and request.time < self._moment():
                     self._refuse(request, f"{request.command}: it was asked for before the run was resumed")
                 else:
                     self._pending.append(request)
@@ -124,6 +125,10 @@ class Commands:
             return wanted
         wanted, self._pending = devices.agree((wanted, self._pending))
         return bool(wanted)
+
+    def _moment(self) -> float:
+        """Return ``since`` as the clock has it now: one that was set back meanwhile makes new requests look old."""
+        return min(self._since, time.time() - (time.monotonic() - self._began))
 
     def act(self, stop: Event | None = None, on_wait: Callable[[], None] | None = None) -> bool:
         """

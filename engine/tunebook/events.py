@@ -56,8 +56,13 @@ class EventLog:
 
         self.folder = folder
         self._event, self._summary = Event, Summary
+        # Readers take files in the order of their first events. A clock that was set back since an earlier run must not
+        # put what comes now before what it replaces.
+        began = time.time()
+        self._ahead = 0.0 if purge_step is None else max(0.0, _last_began(folder) + 1.0 - began)
         name = (
-            f"events.out.tfevents.{int(time.time()):010d}.{socket.gethostname()}.{os.getpid()}.{secrets.token_hex(4)}"
+            f"events.out.tfevents.{int(began + self._ahead):010d}.{socket.gethostname()}.{os.getpid()}."
+            f"{secrets.token_hex(4)}"
         )
         with self._disk():
             self._stream = (folder / name).open("xb")
@@ -75,7 +80,7 @@ class EventLog:
             raise storage_error(self.folder, error) from error
 
     def _add(self, step: int, **what: Any) -> None:  # noqa: ANN401
-        record = framed(self._event(wall_time=time.time(), step=int(step), **what).SerializeToString())
+        record = framed(self._event(wall_time=time.time() + self._ahead, step=int(step), **what).SerializeToString())
         with self._disk():
             self._stream.write(record)
             if time.monotonic() - self._handed > _DELAY:
@@ -175,6 +180,12 @@ class EventLog:
             self._stream.flush()
             os.fsync(self._stream.fileno())
             self._stream.close()
+
+
+def _last_began(folder: Path) -> float:
+    """Return when a folder's last event file was begun, in seconds since 1970, as its name says; 0 if there is none."""
+    seconds = (path.name.split(".")[3:4] for path in folder.glob("events.out.tfevents.*"))
+    return max((float(text) for part in seconds for text in part if text.isdecimal()), default=0.0)
 
 
 def _bins(values: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

@@ -24,6 +24,10 @@ if TYPE_CHECKING:
 
 #: ``died`` is never written: it is what a reader sees of a run that is "running" without an owner.
 StateName = Literal["queued", "running", "finished", "stopped", "failed", "died"]
+#: Seconds without a heartbeat after which a run of another machine counts as died.
+_SILENCE = 120.0
+#: The last heartbeats that this process saw of others, and since when it sees them, by the steady clock.
+_heard: dict[Path, tuple[float, float]] = {}
 
 
 @dataclass(frozen=True)
@@ -243,7 +247,7 @@ class Run:
 
     def _owned(self, state: State) -> bool:
         if state.host != socket.gethostname():  # a lock may not reach over a network file system
-            return time.time() - state.heartbeat < 120.0  # noqa: PLR2004
+            return is_heard_of(self.path, state.heartbeat, _SILENCE)
         try:
             descriptor = os.open(self.path / ".lock", os.O_RDONLY)
         except OSError:
@@ -273,6 +277,33 @@ class Run:
         """Return ``recipe.json``: parameters, versions, seed and fingerprints."""
         found: dict[str, Any] = read_json(self.path / "recipe.json")
         return found
+
+
+def is_heard_of(folder: Path, heartbeat: float, silence: float) -> bool:
+    """
+    Say whether what works in a folder on another machine, whose locks may not reach us, shows signs of life.
+
+    Clocks of machines differ, and jump. So they decide only when a process looks for the first time; from then on it
+    counts whether the heartbeat changes.
+
+    Parameters
+    ----------
+    folder
+        Where it works.
+    heartbeat
+        Its last one, in seconds since 1970.
+    silence
+        Seconds without a new one after which it counts as gone.
+    """
+    now = time.monotonic()
+    known = _heard.get(folder)
+    if known is None:
+        # One in the future says that a clock is wrong, and nothing of how old it is.
+        known = heartbeat, now - max(0.0, time.time() - heartbeat)
+    elif known[0] != heartbeat:
+        known = heartbeat, now
+    _heard[folder] = known
+    return now - known[1] < silence
 
 
 def _try_lock(descriptor: int) -> bool:

@@ -238,7 +238,7 @@ class Trainer:
         TrainingStopped
             ``stop`` was set.
         TrainingError
-            The loss or the gradient is no longer finite.
+            The loss, the gradient, the weights or a prediction is no longer finite.
         StorageError
             The log or a checkpoint cannot be written.
         """
@@ -430,18 +430,25 @@ class Trainer:
         groups = self.reader.training_groups(rows)
         return [self._weights * self._weights.new_tensor(by_example[group])[:, None] for group in groups]
 
-    def _diverged(self, what: str) -> TrainingError:
+    def _require_finite_weights(self) -> None:
+        """Refuse to keep weights that a step made infinite or NaN though its loss and its gradient were finite."""
+        if not all(bool(torch.isfinite(p).all()) for p in self.model.module.parameters() if p.requires_grad):
+            raise self._diverged("the weights became infinite or nan", self.progress.step)
+
+    def _diverged(self, what: str, step: int | None = None) -> TrainingError:
         kept = (
             f"epoch {int(self.progress.best['epoch'])} is kept as the best"
             if self.progress.best
             else "no epoch was done"
         )
         return TrainingError(
-            f"{what} at step {self.progress.step + 1} (epoch {self.progress.epoch + 1}), so training ended; {kept}; "
+            f"{what} at step {self.progress.step + 1 if step is None else step} (epoch {self.progress.epoch + 1}), "
+            f"so training ended; {kept}; "
             f"set a lower lr (now {self.progress.lr:g}), a longer warmup, or clip_norm (now {self.recipe.clip_norm:g})"
         )
 
     def _end_epoch(self, epoch: int, stop: threading.Event | None) -> None:
+        self._require_finite_weights()
         self.devices.share_buffers(self.model.module)
         machine.trim_memory()  # of the steps' activations, before others are made
         validation = self._evaluate(self.examples.rows("validation"), stop, self._gaps)
@@ -479,6 +486,8 @@ class Trainer:
         # Several processes look at the commands together, and that only between steps.
         feed = self.feed if self.devices.count > 1 else _Heeding(self.feed, lambda: self._heed(stop))
         scores = predict_scores(feed, self.model, rows, self.devices)
+        if not np.isfinite(scores).all():  # their F1 would be a number all the same, and could be the best
+            raise self._diverged("the predictions became nan", self.progress.step)
         found = measure(scores, self._truth[rows], self.examples.classes)
         if gaps is not None:
             measured = gaps.measure_scores(scores, self._truth[rows])
@@ -524,7 +533,15 @@ class Trainer:
         return self.checkpoints is not None and time.monotonic() - self._saved >= self.recipe.checkpoint_seconds
 
     def save(self) -> None:
-        """Write a checkpoint, after everything logged so far."""
+        """
+        Write a checkpoint, after everything logged so far.
+
+        Raises
+        ------
+        TrainingError
+            The weights are no longer finite; earlier checkpoints stay.
+        """
+        self._require_finite_weights()
         if self.log is not None:
             self.log.flush()
         if self.checkpoints is not None:

@@ -253,6 +253,8 @@ class Session:
         """
         run = self.run
         with run.owned() if self.devices.is_main else nullcontext():
+            if self.devices.is_main:  # since the first look at the directory another process may have done it all
+                _refuse_taken(run, self.recipe)
             try:
                 self._train(stop)
                 self._finish()
@@ -471,10 +473,8 @@ def open_run(recipe: Recipe) -> Run:
     """
     if recipe.resume:
         run = Run.open(recipe.resume, recipe.runs_dir)
+        _refuse_taken(run, recipe)
         state = run.state()
-        if state.state == "finished":
-            msg = f"run {run.name} is finished, so there is nothing to resume; start a new one, with resume=''"
-            raise StorageError(msg)
         if state.task and state.task != recipe.task:
             msg = f"run {run.name} is a run of {state.task}, not of {recipe.task}; use its own notebook"
             raise StorageError(msg)
@@ -485,6 +485,17 @@ def open_run(recipe: Recipe) -> Run:
         if (path / "state.json").is_file() and Run(path).state().state == "queued":
             return Run(path)
     return Run.create(recipe.runs_dir, recipe.run, recipe.task)
+
+
+def _refuse_taken(run: Run, recipe: Recipe) -> None:
+    """Refuse to resume what is finished, and to begin where another run has begun."""
+    state = run.state().state
+    if recipe.resume and state == "finished":
+        msg = f"run {run.name} is finished, so there is nothing to resume; start a new one, with resume=''"
+        raise StorageError(msg)
+    if not recipe.resume and state != "queued":
+        msg = f"run {run.name} is there already, and {state}; choose another name"
+        raise StorageError(msg)
 
 
 def _resumed_at(run: Run) -> float:

@@ -24,7 +24,7 @@ from tunebook.storage import read_json, storage_error, write_json, write_text
 from tunebook.templates import load_notebook, parameters_of, task_of
 from tunebook_lab.errors import RequestError
 from tunebook_lab.forms import full_values
-from tunebook_lab.jobs import Job, Process, reap, settled
+from tunebook_lab.jobs import Job, Process, heartbeat_of, reap, settled
 from tunebook_lab.notebooks import template_path
 from tunebook_lab.run_rows import is_resumable, read_row
 
@@ -266,8 +266,9 @@ class Queue:
     def _start(self, job: Job) -> None:
         folder = self.folder / job.id
         started = replace(
-            job, state="running", started=time.time(), attempts=job.attempts + 1, host=socket.gethostname()
-        )
+            job, state="running", started=time.time(), attempts=job.attempts + 1, host=socket.gethostname(),
+            heard=heartbeat_of(job),
+        )  # fmt: skip
         # Written first: if this server dies now, the next one finds no process, and starts it again.
         started.write(folder)
         try:

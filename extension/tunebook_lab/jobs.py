@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from tunebook.errors import StorageError, shown
 from tunebook.progress import read_state
-from tunebook.runs import Run, State
+from tunebook.runs import Run, State, is_heard_of
 from tunebook.storage import read_json, write_json
 
 if TYPE_CHECKING:
@@ -78,6 +78,9 @@ class Job:
         How often it was started.
     host
         Where it was started.
+    heard
+        Last heartbeat of its run directory before it was started, in seconds since 1970; 0 where there was none. What
+        the directory says with that heartbeat is of an earlier process.
     is_cancelled
         Whether somebody wanted it to end.
     message
@@ -100,6 +103,7 @@ class Job:
     finished: float = 0.0
     attempts: int = 0
     host: str = ""
+    heard: float = 0.0
     is_cancelled: bool = False
     message: str = ""
 
@@ -257,7 +261,7 @@ def settled(job: Job, process: Process) -> Job:
     """
     if process.is_alive:
         return replace(job, run=job.run or _new_run(job))
-    if job.host != socket.gethostname() and _is_heard_of(job):
+    if job.host != socket.gethostname() and _is_heard_of(job, process):
         return job
     run = job.run or _new_run(job)
     if process.pid is None:  # the server died between writing that it starts it and doing so
@@ -273,6 +277,12 @@ def settled(job: Job, process: Process) -> Job:
     return replace(job, run=run, state=state, message=message, finished=finished)
 
 
+def heartbeat_of(job: Job) -> float:
+    """Return the last heartbeat of a job's run directory, in seconds since 1970; 0 where there is none."""
+    found = _state(job.run)
+    return found.heartbeat if found is not None else 0.0
+
+
 def _state(run: str) -> State | None:
     try:
         return read_state(Run(Path(run))) if run else None
@@ -283,7 +293,7 @@ def _state(run: str) -> State | None:
 def _outcome(job: Job, found: State | None, process: Process) -> tuple[JobState, str, float]:
     now = time.time()
     ends: dict[str, JobState] = {"finished": "finished", "stopped": "stopped", "failed": "failed"}
-    if found is not None and found.heartbeat >= job.started - 1 and found.state in ends:
+    if found is not None and found.heartbeat != job.heard and found.state in ends:
         return ends[found.state], " ".join(found.message.split()), found.finished or now
     line = next((line for line in reversed(process.log().splitlines()) if line.startswith("error: ")), "")
     if line:
@@ -293,10 +303,9 @@ def _outcome(job: Job, found: State | None, process: Process) -> tuple[JobState,
     return "died", "its process was killed" + ("; it can be resumed" if found is not None else ""), now
 
 
-def _is_heard_of(job: Job) -> bool:
+def _is_heard_of(job: Job, process: Process) -> bool:
     """Say whether a job of another machine, whose lock may not reach us, shows signs of life."""
-    found = _state(job.run)
-    return time.time() - max(found.heartbeat if found else 0.0, job.started) < _SILENCE
+    return is_heard_of(process.folder, max(heartbeat_of(job), job.started), _SILENCE)
 
 
 def _new_run(job: Job) -> str:

@@ -147,9 +147,11 @@ def test_a_run_of_another_machine_is_judged_by_its_heartbeat(tmp_path: Path) -> 
     run = Run.create(tmp_path, "r", "t")
     run.update(state="running", host="elsewhere")
     assert Run.open(run.path).state().state == "running"
-    raw = json.loads((run.path / "state.json").read_text())
-    (run.path / "state.json").write_text(json.dumps(raw | {"heartbeat": time.time() - 500}))
-    assert Run.open(run.path).state().state == "died"
+    silent = Run.create(tmp_path, "silent", "t")
+    silent.update(state="running", host="elsewhere")
+    raw = json.loads((silent.path / "state.json").read_text())
+    (silent.path / "state.json").write_text(json.dumps(raw | {"heartbeat": time.time() - 500}))
+    assert Run.open(silent.path).state().state == "died"
 
 
 def test_fields_of_a_later_version_are_passed_over(tmp_path: Path) -> None:

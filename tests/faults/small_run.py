@@ -6,8 +6,10 @@ import hashlib
 import json
 import random
 import sys
+import time
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
@@ -15,6 +17,11 @@ from PIL import Image
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
 import tiny_models
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from multiprocessing.context import ForkServerContext
+    from multiprocessing.context import ForkServerProcess as Process
 
 CLASSES = {"red": (200, 60, 50), "green": (60, 190, 70), "blue": (60, 80, 200)}
 OPINIONS = {"good": ["good", "great", "fine"], "bad": ["bad", "dull", "poor"], "neither": ["end", "scene", "actor"]}
@@ -72,26 +79,48 @@ def recipe(data: Path, runs_dir: Path, task: str = "image-classification", /, **
     return recipe_class(task)(**{"data": str(data), "runs_dir": str(runs_dir), **_SAME, **own, **changes})
 
 
-def train(data: Path, runs_dir: Path, limit: int = 0, task: str = "image-classification", /, **changes: Any) -> None:
-    """Do all steps of a notebook; ``limit`` is the size in bytes that no file may exceed."""
+#: What takes a small run through its steps in half the time, where it does not matter how it trains.
+SHORT: dict[str, Any] = {"epochs": 1, "unfreeze": []}
+#: Epochs and examples of a class of runs that are ended on the way.
+_EPOCHS, _COUNT = 3, 18
+
+
+def train(
+    data: Path, runs_dir: Path, limit: int = 0, task: str = "image-classification",
+    before: Callable[[], None] | None = None, said: Path | None = None, /, **changes: Any,
+) -> None:  # fmt: skip
+    """
+    Do all steps of a notebook but the baseline, which is over before there is a run directory.
+
+    ``limit`` is the size in bytes that no file may exceed; ``before`` is called when all but the training is done;
+    ``said`` is a file to which the line of an error is added, which is printed otherwise.
+    """
     import tunebook
     from tunebook.errors import TunebookError
 
     wanted = recipe(data, runs_dir, task, **changes)
     examples = tunebook.load_examples(wanted)
     model = tunebook.load_model(wanted, examples)
-    baseline = tunebook.measure_baseline(wanted, examples, model)
     if limit:
         import resource
         import signal
 
         signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
         resource.setrlimit(resource.RLIMIT_FSIZE, (limit, limit))
+    if before is not None:
+        before()
     try:
-        tunebook.tune(wanted, examples, model, baseline).result()
+        tunebook.tune(wanted, examples, model).result()
     except TunebookError as error:
-        print(f"{type(error).__name__}: {error}", flush=True)
+        line = f"{type(error).__name__}: {error}"
+        if said is None:
+            print(line, flush=True)
+        else:
+            with said.open("a", encoding="utf-8") as stream:
+                stream.write(f"{line}\n")
         raise SystemExit(3) from None
+    except KeyboardInterrupt:
+        raise SystemExit(130) from None
 
 
 def outcome(run: Path) -> dict[str, str]:
@@ -101,3 +130,78 @@ def outcome(run: Path) -> dict[str, str]:
     for name in ("model/model.safetensors", "predictions.parquet"):
         found[name] = hashlib.sha256((run / name).read_bytes()).hexdigest()
     return found
+
+
+@dataclass(frozen=True)
+class Whole:
+    """A run that nobody disturbed: what others are compared with."""
+
+    context: ForkServerContext
+    task: str
+    data: Path
+    run: Path
+    outcome: dict[str, str]
+    #: From the appearance of its directory to its end.
+    seconds: float
+
+    def begin(
+        self,
+        runs: Path,
+        name: str,
+        before: Callable[[], None] | None = None,
+        said: Path | None = None,
+        limit: int = 0,
+        **changes: Any,
+    ) -> Process:
+        """Start the same run in a process of its own, or go on with it."""
+        process = self.context.Process(
+            target=train,
+            args=(self.data, runs, limit, self.task, before, said),
+            kwargs={"run": name, "epochs": _EPOCHS, **changes},
+        )
+        process.start()
+        return process
+
+    def resume(self, run: Path) -> dict[str, str]:
+        """Go on with a run to its end, and return its outcome."""
+        process = self.begin(run.parent, run.name, resume=str(run))
+        finish(process)
+        return outcome(run)
+
+    @classmethod
+    def of(cls, context: ForkServerContext, task: str, folder: Path) -> Whole:
+        """Make the data of a task, and train on it."""
+        data = TASKS[task](folder / "made", _COUNT)
+        kwargs = {"run": "whole", "epochs": _EPOCHS}
+        process = context.Process(target=train, args=(data, folder, 0, task), kwargs=kwargs)
+        process.start()
+        began = appearance(folder / "whole")
+        finish(process)
+        seconds = time.monotonic() - began
+        return cls(context, task, data, folder / "whole", outcome(folder / "whole"), seconds)
+
+
+def appearance(run: Path) -> float:
+    """Wait until a run's directory is there; return the moment by the steady clock."""
+    wait_until((run / "state.json").exists, "the run did not start")
+    return time.monotonic()
+
+
+def wait_for_step(run: Path, step: int) -> None:
+    """Wait until a run's checkpoints, of which nearly every step has one, have come to a step."""
+    folder = run / "checkpoints"
+    wait_until(lambda: any(int(path.name[5:]) >= step for path in folder.glob("step-*")), "the run does not go on")
+
+
+def wait_until(is_so: Callable[[], bool], otherwise: str, seconds: float = 120.0) -> None:
+    """Wait for a condition, or fail."""
+    until = time.monotonic() + seconds
+    while not is_so():
+        assert time.monotonic() < until, otherwise
+        time.sleep(0.002)
+
+
+def finish(process: Process, seconds: float = 240.0) -> None:
+    """Wait for a process that ends well."""
+    process.join(seconds)
+    assert process.exitcode == 0

@@ -2,51 +2,147 @@
 
 from __future__ import annotations
 
-import multiprocessing
+import json
 import sys
+import time
 from pathlib import Path
+from typing import TYPE_CHECKING
 
+import nbformat
 import pytest
 
 sys.path.insert(0, str(Path(__file__).parent))
 import small_run
+from small_disk import grow, small_disk
+
+from tunebook.errors import StorageError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from small_run import Whole
+
+#: Longest time in seconds from a refusal to the end, on a machine that has nothing else to do.
+HANG = 30.0
 
 
-@pytest.mark.timeout(300)
+@pytest.mark.timeout(600)
 def test_files_that_may_not_grow_end_the_run_in_one_line_and_it_resumes(
-    tmp_path: Path, capfd: pytest.CaptureFixture[str]
+    whole_of: Callable[[str], Whole], tmp_path: Path
 ) -> None:
-    from tunebook.checkpoints import Checkpoints, verify
-    from tunebook.runs import Run
-
-    pictures = small_run.make_pictures(tmp_path / "data")
-    context = multiprocessing.get_context("spawn")
-    sizes = []
-    # Below the event log, below a checkpoint, and between the model and what the report needs.
-    for limit in (600, 9_000, 200_000):
-        name = f"limit-{limit}"
-        process = context.Process(
-            target=small_run.train, args=(pictures, tmp_path / "runs", limit), kwargs={"run": name}
-        )
-        process.start()
-        process.join(90)
+    whole = whole_of("image-classification")
+    # Below the event log, and between the model and what the report needs.
+    for limit in (600, 200_000):
+        run, said = tmp_path / "runs" / f"limit-{limit}", tmp_path / f"{limit}.txt"
+        process = whole.begin(run.parent, run.name, said=said, limit=limit, **small_run.SHORT)
+        process.join(240)
         assert process.exitcode is not None, "it hangs"
-        run = tmp_path / "runs" / name
-        out = capfd.readouterr().out
-        if process.exitcode:
-            assert process.exitcode == 3
-            assert out.startswith("StorageError: cannot write ")
-            assert out.count("\n") == 1
-            assert str(run) in out
-            sizes.append(limit)
-            for step in Checkpoints(run / "checkpoints").steps():
-                verify(step)
-            assert not list(run.rglob("*.part"))
-            again = context.Process(
-                target=small_run.train, args=(pictures, tmp_path / "runs"), kwargs={"run": name, "resume": str(run)}
-            )
-            again.start()
-            again.join(120)
-            assert again.exitcode == 0
-        assert Run(run).state().state == "finished"
-    assert len(sizes) >= 2
+        _check_refusal(process.exitcode, said.read_text(), run)
+        small_run.finish(whole.begin(run.parent, run.name, resume=str(run), **small_run.SHORT))
+
+
+def _check_refusal(code: int, said: str, run: Path) -> str:
+    """Check how a run ended on a full disk, and what it left; return what could not be written."""
+    from tunebook.checkpoints import Checkpoints, verify
+
+    assert code == 3
+    assert said.startswith("StorageError: cannot write ")
+    assert said.count("\n") == 1
+    assert str(run) in said
+    checkpoints = Checkpoints(run / "checkpoints")
+    for step in [*checkpoints.steps(), *([run / "checkpoints" / "best"] if checkpoints.has_best() else [])]:
+        verify(step)
+    assert not list(run.rglob("*.part"))
+    name = said.removeprefix("StorageError: cannot write ").partition(":")[0]
+    return "log" if name == str(run) else name.removeprefix(f"{run}/").split("/")[0].split("-")[0]
+
+
+@pytest.mark.long
+@pytest.mark.timeout(3600)
+def test_full_disks_of_twenty_sizes(
+    whole_of: Callable[[str], Whole], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    whole = whole_of("image-classification")
+    small_run.finish(whole.begin(tmp_path, "plain", **small_run.SHORT))
+    expected = small_run.outcome(tmp_path / "plain")
+    kept = sum(path.stat().st_size for path in (tmp_path / "plain").rglob("*") if path.is_file())
+    refused: list[tuple[int, str]] = []
+    slowest = 0.0
+    # The smallest have no room for the log, the largest none for the last page of the report.
+    for number in range(14):
+        size = round(24_576 * (1.1 * kept / 24_576) ** (number / 13))
+        with small_disk(tmp_path / f"disk-{number}", size) as disk:
+            run = disk / "run"
+            said = tmp_path / f"{number}.txt"
+            process = whole.begin(disk, run.name, said=said, **small_run.SHORT)
+            process.join(240)
+            assert process.exitcode is not None, f"it hangs on a disk of {size} bytes"
+            slowest = max(slowest, _silence(run))
+            if process.exitcode:
+                refused.append((size, _check_refusal(process.exitcode, said.read_text(), run)))
+                grow(disk, 1 << 30)
+                small_run.finish(whole.begin(disk, run.name, resume=str(run), **small_run.SHORT))
+            assert small_run.outcome(run) == expected
+    refused += _caches(whole, tmp_path, expected, monkeypatch) + _notebooks(tmp_path)
+    for size, what in refused:
+        print(f"{size:>10} bytes: {what}")
+    print(f"{len(refused)} full disks: one line each, {slowest:.0f} s at most to the end; all went on with room")
+    assert slowest < HANG
+    assert len(refused) >= 20
+    assert {"log", "checkpoints", "report", "cache", "notebook"} <= {what for _, what in refused}
+
+
+def _silence(run: Path) -> float:
+    """Return the seconds since a run last wrote its state: how long a refusal took to end it."""
+    return time.time() - (run / "state.json").stat().st_mtime if (run / "state.json").exists() else 0.0
+
+
+def _caches(
+    whole: Whole, folder: Path, expected: dict[str, str], monkeypatch: pytest.MonkeyPatch
+) -> list[tuple[int, str]]:
+    """Give the cache too little room: the run goes on without it, and says so."""
+    import tunebook
+
+    found = []
+    for size in (4_096, 8_192, 16_384, 24_576):
+        with small_disk(folder / f"cache-{size}", size) as disk:
+            monkeypatch.setenv("TUNEBOOK_CACHE", str(disk))
+            recipe = small_run.recipe(whole.data, folder, run=f"cached-{size}", **small_run.SHORT)
+            examples = tunebook.load_examples(recipe)
+            model = tunebook.load_model(recipe, examples)
+            baseline = tunebook.measure_baseline(recipe, examples, model)
+            run = tunebook.tune(recipe, examples, model, baseline).result()
+            words = json.loads((run.path / "cache.json").read_text())["words"]
+            lines = [line for line in words if str(disk) in line]
+            assert lines, words
+            assert "set TUNEBOOK_CACHE to a folder with room" in lines[0]
+            # What was not cached is computed as ever: near, if not to the bit.
+            assert run.state().state == "finished"
+            assert (run.path / "model" / "model.safetensors").is_file()
+            assert not list(disk.rglob("*.part"))
+            found.append((size, "cache"))
+    assert expected
+    return found
+
+
+def _notebooks(folder: Path) -> list[tuple[int, str]]:
+    """Give the finished notebook too little room: it is kept with the run, and the line says where."""
+    from tunebook.batch import execute
+
+    cell = nbformat.v4.new_code_cell("print('x' * 60_000)")
+    notebook = nbformat.v4.new_notebook(cells=[cell], metadata={"kernelspec": {"name": "python3", "display_name": "P"}})
+    nbformat.write(notebook, folder / "plain.ipynb")
+    found = []
+    for size in (4_096, 16_384, 32_768, 57_344):
+        with small_disk(folder / f"notebook-{size}", size) as disk:
+            output = disk / "done.ipynb"
+            with pytest.raises(StorageError) as caught:
+                execute(folder / "plain.ipynb", output=output, runs_dir=str(folder / f"runs-{size}"))
+            line = str(caught.value)
+            assert line.startswith(f"cannot write {output}: No space left on device; ")
+            kept = next((folder / f"runs-{size}").glob("*/notebook.ipynb"))
+            assert line.endswith(f"the finished notebook is {kept}")
+            assert "x" * 60_000 in kept.read_text()
+            assert not list(disk.iterdir())
+            found.append((size, "notebook"))
+    return found

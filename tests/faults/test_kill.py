@@ -1,9 +1,11 @@
-"""A run killed at any point resumes, and ends with the same bits as one that was not."""
+"""A run that ends at any point, however it is made to, resumes, and ends with the same bits as one that was not."""
 
 from __future__ import annotations
 
-import multiprocessing
+import os
 import random
+import secrets
+import signal
 import sys
 import time
 from pathlib import Path
@@ -13,155 +15,127 @@ import pytest
 
 sys.path.insert(0, str(Path(__file__).parent))
 import small_run
+from memory_group import MemoryGroup
 
 if TYPE_CHECKING:
-    from multiprocessing.context import ForkServerContext
+    from collections.abc import Callable
+    from multiprocessing.context import ForkServerProcess as Process
+
+    from small_run import Whole
+
+MEMORY = "out of memory"
+KINDS = ["SIGKILL", "SIGTERM", "SIGINT", MEMORY]
 
 
-@pytest.fixture(scope="module")
-def context() -> ForkServerContext:
-    found = multiprocessing.get_context("forkserver")
-    # Importing torch takes most of a small run's time: the server does it once, its children share it.
-    tasks = ["tunebook.tasks.image_classification.task", "tunebook.tasks.text_classification.task"]
-    found.set_forkserver_preload(["small_run", "tunebook.workflow", *tasks])
-    return found
-
-
-@pytest.fixture(scope="module", params=small_run.TASKS)
-def task(request: pytest.FixtureRequest) -> str:
-    name: str = request.param
-    return name
-
-
-@pytest.fixture(scope="module")
-def data(task: str, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return small_run.TASKS[task](tmp_path_factory.mktemp("data") / "made")
-
-
-@pytest.fixture(scope="module")
-def whole(
-    context: ForkServerContext, task: str, data: Path, tmp_path_factory: pytest.TempPathFactory
-) -> tuple[dict, float]:
-    """Outcome of a run that nobody killed, and the seconds from its directory's appearance to its end."""
-    runs = tmp_path_factory.mktemp("whole")
-    process = context.Process(target=small_run.train, args=(data, runs, 0, task), kwargs={"run": "whole"})
-    process.start()
-    began = _appearance(runs / "whole")
-    process.join(120)
-    assert process.exitcode == 0
-    return small_run.outcome(runs / "whole"), time.monotonic() - began
-
-
-def _appearance(run: Path) -> float:
-    until = time.monotonic() + 60
-    while not (run / "state.json").exists():
-        assert time.monotonic() < until, "the run did not start"
-        time.sleep(0.005)
-    return time.monotonic()
-
-
-def _wait_for(run: Path, step: int) -> None:
-    """Wait until a run's checkpoints, of which nearly every step has one, have come to a step."""
-    until = time.monotonic() + 60
-    while not any(int(path.name[5:]) >= step for path in (run / "checkpoints").glob("step-*")):
-        assert time.monotonic() < until, "the run does not go on"
-        time.sleep(0.001)
-
-
-def _kill_and_resume(context: ForkServerContext, task: str, data: Path, runs: Path, delay: float) -> tuple[dict, str]:
-    """Kill a run some seconds after it began, as often as it takes to hit it alive, and resume it."""
-    for attempt in range(10):
-        name = f"killed-{attempt}"
-        process = context.Process(target=small_run.train, args=(data, runs, 0, task), kwargs={"run": name})
-        process.start()
-        _appearance(runs / name)
-        time.sleep(delay)
+def _end(process: Process, kind: str) -> str:
+    """Make a process end, and say by what it did."""
+    assert process.pid is not None
+    if kind != MEMORY:
+        os.kill(process.pid, signal.Signals[kind])
+        process.join(120)
+        return kind
+    try:
+        group = MemoryGroup(f"tunebook-{secrets.token_hex(4)}")
+    except OSError as error:
+        # What the kernel does where memory is out, by hand.
         process.kill()
-        process.join()
-        if process.exitcode == -9:
-            break
-        delay *= 0.8
+        process.join(120)
+        return f"{MEMORY}, imitated by SIGKILL since there is no control group: {error}"
+    with group:
+        try:
+            group.take(process.pid)
+        except ProcessLookupError:  # it had ended
+            process.join(120)
+            return kind
+        group.starve(lambda: not process.is_alive())
+        process.join(120)
+        # One that ended well before the kernel could kill it counts as not hit.
+        assert group.kills == (process.exitcode == -signal.SIGKILL)
+    return kind
+
+
+def _end_and_resume(whole: Whole, runs: Path, delay: float, kind: str) -> tuple[dict[str, str], str]:
+    """End a run some seconds after it began, as often as it takes to hit it at work, and resume it."""
     from tunebook.runs import Run
 
-    killed = Run(runs / name).state()
-    resumed = context.Process(
-        target=small_run.train, args=(data, runs, 0, task), kwargs={"resume": str(runs / name), "run": name}
-    )
-    if killed.state == "finished":  # killed between its last word and the end of its process
-        return small_run.outcome(runs / name), "finished"
-    assert killed.state in ("queued", "died"), killed
-    resumed.start()
-    resumed.join(120)
-    assert resumed.exitcode == 0
-    assert Run(runs / name).state().state == "finished"
-    return small_run.outcome(runs / name), f"{killed.phase} step {killed.step}"
+    for attempt in range(10):
+        run = Run(runs / f"ended-{attempt}")
+        process = whole.begin(runs, run.name)
+        small_run.appearance(run.path)
+        time.sleep(delay)
+        by = _end(process, kind)
+        state = run.state()
+        if process.exitcode != 0 and state.state != "finished":
+            break
+        delay *= 0.8
+    else:
+        raise AssertionError("it was never hit")
+    # SIGINT lets it write a checkpoint; an interrupted start leaves it as the others do.
+    assert state.state in {"queued", "died", *(["stopped"] if kind == "SIGINT" else [])}, state
+    found = whole.resume(run.path)
+    assert run.state().state == "finished"
+    return found, f"{by} after {delay:.2f} of {whole.seconds:.2f} s, at {state.phase} step {state.step}"
 
 
-@pytest.mark.timeout(300)
-@pytest.mark.parametrize("seed", range(3))
-def test_killed_at_a_random_point_ends_with_the_same_bits(
-    context: ForkServerContext, task: str, data: Path, whole: tuple[dict, float], tmp_path: Path, seed: int
+@pytest.mark.timeout(600)
+@pytest.mark.parametrize(
+    ("kind", "part"),
+    [
+        ("SIGKILL", 0.5),
+        pytest.param("SIGTERM", 0.2, marks=pytest.mark.long),
+        pytest.param("SIGINT", 0.35, marks=pytest.mark.long),
+        (MEMORY, 0.6),
+    ],
+)
+def test_ended_at_a_random_point_it_resumes_to_the_same_bits(
+    whole_of: Callable[[str], Whole], tmp_path: Path, kind: str, part: float
 ) -> None:
-    expected, seconds = whole
-    delay = random.Random(seed).uniform((seed % 3) / 3, (seed % 3 + 1) / 3) * seconds  # noqa: S311
-    found, where = _kill_and_resume(context, task, data, tmp_path, delay)
-    print(f"killed after {delay:.2f} of {seconds:.2f} s, at {where}")
-    assert found == expected
+    task = ["image-classification", "text-classification"][KINDS.index(kind) % 2]
+    whole = whole_of(task)
+    found, where = _end_and_resume(whole, tmp_path, part * whole.seconds, kind)
+    print(f"{task}: {where}")
+    assert found == whole.outcome
 
 
-@pytest.mark.timeout(300)
-@pytest.mark.parametrize("seed", range(2))
-def test_changes_by_hand_survive_a_kill(
-    context: ForkServerContext, task: str, data: Path, whole: tuple[dict, float], tmp_path: Path, seed: int
-) -> None:
+@pytest.mark.long
+@pytest.mark.timeout(3600)
+def test_forty_ends_and_forty_identical_resumes(whole_of: Callable[[str], Whole], tmp_path: Path) -> None:
+    rng = random.Random(11)  # noqa: S311
+    wholes = [whole_of(task) for task in small_run.TASKS]
+    same = 0
+    for number in range(40):
+        whole, kind = wholes[number % 2], KINDS[number // 2 % 4]
+        found, where = _end_and_resume(whole, tmp_path / str(number), rng.uniform(0.0, whole.seconds), kind)
+        same += found == whole.outcome
+        print(f"{number + 1}: {whole.task}: {where}: {same} identical", flush=True)
+    print(f"{same} of 40 resumed to the same bits")
+    assert same == 40
+
+
+@pytest.mark.timeout(600)
+@pytest.mark.parametrize("seed", [0, pytest.param(1, marks=pytest.mark.long)])
+def test_changes_by_hand_survive_a_kill(whole: Whole, tmp_path: Path, seed: int) -> None:
     """A run that was changed while it went on, killed and resumed is the one that its record gives when replayed."""
     from tunebook.runs import Run
 
     rng = random.Random(100 + seed)  # noqa: S311
-    kind = {"image-classification": "head", "text-classification": "classifier"}[task]
+    kind = {"image-classification": "head", "text-classification": "classifier"}[whole.task]
     commands = [("lr", 1e-4), ("dropout", {kind: 0.4}), ("next_stage", None), ("freeze", "backbone"), ("lr", 5e-4)]
-    process = context.Process(target=small_run.train, args=(data, tmp_path, 0, task), kwargs={"run": "live"})
-    process.start()
-    _appearance(tmp_path / "live")
     run = Run(tmp_path / "live")
-    steps = sorted(rng.sample(range(2, 18), len(commands) + 1))
+    process = whole.begin(tmp_path, run.name)
+    small_run.appearance(run.path)
+    steps = sorted(rng.sample(range(1, 12), len(commands) + 1))
     for step, command in zip(steps, [*commands, None], strict=True):
-        _wait_for(run.path, step)
+        small_run.wait_for_step(run.path, step)
         if command is not None:
             run.control.send(*command)
     process.kill()
     process.join()
     where = run.state()
     print(f"killed at {where.phase} step {where.step} with {len(run.control.outcomes())} of {len(commands)} done")
-    if where.state != "finished":
-        changes = {"resume": str(run.path), "run": "live"}
-        resumed = context.Process(target=small_run.train, args=(data, tmp_path, 0, task), kwargs=changes)
-        resumed.start()
-        resumed.join(120)
-        assert resumed.exitcode == 0
+    live = whole.resume(run.path) if where.state != "finished" else small_run.outcome(run.path)
     outcomes = run.control.outcomes()
     assert len({outcome.id for outcome in outcomes}) == len(outcomes)
-    changes = {"replay": str(run.path), "run": "replayed"}
-    replayed = context.Process(target=small_run.train, args=(data, tmp_path, 0, task), kwargs=changes)
-    replayed.start()
-    replayed.join(120)
-    assert replayed.exitcode == 0
-    found = small_run.outcome(tmp_path / "replayed")
-    assert found == small_run.outcome(run.path)
-    assert (found != whole[0]) == any(not outcome.refused for outcome in outcomes)
-
-
-@pytest.mark.long
-@pytest.mark.timeout(1200)
-def test_twenty_kills_and_twenty_identical_resumes(
-    context: ForkServerContext, task: str, data: Path, whole: tuple[dict, float], tmp_path: Path
-) -> None:
-    expected, seconds = whole
-    rng = random.Random(11)  # noqa: S311
-    same = 0
-    for number in range(20):
-        delay = rng.uniform(0.0, seconds)
-        found, where = _kill_and_resume(context, task, data, tmp_path / str(number), delay)
-        same += found == expected
-        print(f"{number + 1}: killed after {delay:.2f} of {seconds:.2f} s, at {where}: {same} identical")
-    assert same == 20
+    small_run.finish(whole.begin(tmp_path, "replayed", replay=str(run.path)))
+    assert small_run.outcome(tmp_path / "replayed") == live
+    assert (live != whole.outcome) == any(not outcome.refused for outcome in outcomes)
