@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import struct
+import sys
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -11,11 +13,12 @@ import numpy as np
 from tunebook.storage import write_json
 from tunebook_lab.app import ROUTES
 
-from .conftest import SPEC, Log, schema_validator, write_run, write_sweep
+from .conftest import SPEC, Log, schema_validator, write_run
+
+sys.path.insert(0, str(Path(__file__).parents[1]))
+from sweep_files import write_sweep
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
     from .conftest import Ask
 
 

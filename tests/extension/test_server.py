@@ -17,7 +17,10 @@ from urllib.request import Request, urlopen
 
 import pytest
 
-from .conftest import write_run, write_sweep
+from .conftest import write_run
+
+sys.path.insert(0, str(Path(__file__).parents[1]))
+from sweep_files import write_sweep
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 sys.path.insert(0, str(Path(__file__).parent))
 
-from lab_pages import _folder, _jupyterlab, write_run  # noqa: F401 - pytest takes fixtures by their names
+from lab_pages import _folder, _jupyterlab, _watched, write_run  # noqa: F401 - pytest takes fixtures by their names
 from playwright.sync_api import expect
 
 from tunebook.events import EventLog

@@ -7,13 +7,15 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import pandas as pd
 import pytest
 from PIL import Image
 
 sys.path.insert(0, str(Path(__file__).parent))
 
-from lab_pages import _folder, _jupyterlab  # noqa: F401 - pytest takes fixtures by their names
+from lab_pages import _folder, _jupyterlab, _watched  # noqa: F401 - pytest takes fixtures by their names
 from playwright.sync_api import expect
+from template_pages import small
 
 if TYPE_CHECKING:
     from playwright.sync_api import Page
@@ -74,6 +76,38 @@ def test_a_folder_of_pictures_is_fine_tuned_on_from_the_file_browser(folder: Pat
     expect(control(page, "data")).to_have_value("animals")
 
 
+@pytest.mark.parametrize("suffix", ["csv", "parquet"])
+def test_a_table_is_fine_tuned_on_from_the_file_browser(folder: Path, jupyterlab: Any, page: Page, suffix: str) -> None:
+    table = pd.DataFrame({"text": ["a good film", "a bad film"] * 20, "label": ["good", "bad"] * 20})
+    path = folder / f"reviews.{suffix}"
+    table.to_csv(path, index=False) if suffix == "csv" else table.to_parquet(path)
+    shown = jupyterlab()
+    shown.execute("filebrowser:open-path", path=folder.name)
+    page.locator(".jp-DirListing-item", has_text=path.name).click(button="right")
+    page.get_by_role("menuitem", name="Fine-tune on this").click()
+    expect(page.locator(".jp-Tunebook-Form h2")).to_have_text("Text classification")
+    expect(control(page, "data")).to_have_value(path.name)
+
+
+def test_data_is_chosen_in_the_file_browsers_dialog(folder: Path, jupyterlab: Any, page: Page) -> None:
+    (folder / "reviews.csv").write_text("text,label\n" + "a good film,good\na bad film,bad\n" * 20)
+    open_form(jupyterlab(), page, "text-classification", folder.name)
+    page.get_by_role("button", name="Choose a file or folder").click()
+    page.locator(".jp-Dialog .jp-DirListing-item", has_text="reviews.csv").click()
+    page.locator(".jp-Dialog .jp-mod-accept").click()
+    expect(control(page, "data")).to_have_value("reviews.csv")
+
+
+def test_models_that_fit_this_machine_come_first(jupyterlab: Any, page: Page) -> None:
+    open_form(jupyterlab(), page, "image-classification", "")
+    labels = page.locator(".jp-Tunebook-Row[data-name=model] datalist option").evaluate_all(
+        "options => options.map(option => option.label)"
+    )
+    fits = ["fits this machine" in label for label in labels]
+    assert any(fits)
+    assert fits == sorted(fits, reverse=True)
+
+
 def test_the_form_outlives_a_reload(folder: Path, jupyterlab: Any, page: Page) -> None:
     shown = jupyterlab()
     open_form(shown, page, "image-classification", folder.name)
@@ -96,27 +130,33 @@ def test_the_users_default_parameters_begin_every_form(folder: Path, jupyterlab:
         lab.request(settings, "PUT", {"raw": "{}"})
 
 
-@pytest.mark.parametrize(
-    "template", ["image-classification", pytest.param("text-classification", marks=pytest.mark.long)]
-)
-def test_a_background_run_goes_from_the_form_to_finished(
-    folder: Path, jupyterlab: Any, page: Page, template: str
+@pytest.mark.parametrize("template", ["image-classification", "text-classification"])
+def test_a_background_run_goes_from_the_launcher_to_finished(
+    folder: Path, jupyterlab: Any, lab: Any, page: Page, template: str
 ) -> None:
     shown = jupyterlab()
-    open_form(shown, page, template, folder.name)
-    for name, value in {"epochs": "1", "run": "tried"}.items():
-        control(page, name).fill(value)
+    shown.execute("filebrowser:open-path", path=folder.name)
+    expect(page.locator(".jp-BreadCrumbs-item", has_text=folder.name)).to_be_visible()
+    page.locator(".jp-LauncherCard", has_text=template.replace("-", " ").capitalize()).click()
+    page.locator(".jp-Tunebook-Form").wait_for()
     for fold in page.locator(".jp-Tunebook-Advanced > summary").all():
         fold.click()
-    control(page, "max_examples").fill("120")
+    control(page, "onnx").set_checked(False)
+    values = {**small(template, lab.folder), "epochs": 1, "run": f"tried-{template}"}
+    for name in ("epochs", "run", "max_examples", "model", "max_length", "image_size"):
+        if name in values:
+            control(page, name).fill(str(values[name]))
     with shown.notification("Run queued"):
         page.get_by_role("button", name="Run in background").click()
     side = shown.runs()
-    side.get_by_label("Search runs").fill("tried")
-    row = side.locator("[role=treeitem]", has_text="tried")
-    expect(row).to_have_attribute("data-state", "finished", timeout=180_000)
+    side.get_by_label("Search runs").fill(values["run"])
+    row = side.locator("[role=treeitem]", has_text=values["run"])
+    expect(row).to_have_attribute("data-state", "finished", timeout=240_000)
     row.dblclick()
-    shown = page.locator(".jp-Tunebook-Page:visible")
-    shown.locator(".tb-chart canvas").first.wait_for()
-    shown.get_by_role("tab", name="Results").click()
-    expect(shown).to_contain_text("tuned")
+    opened = page.locator(".jp-Tunebook-Page:visible")
+    opened.locator(".tb-chart canvas").first.wait_for()
+    opened.get_by_role("tab", name="Results").click()
+    expect(opened).to_contain_text("tuned")
+    opened.get_by_role("tab", name="Bias report").click()
+    expect(opened.locator("iframe").content_frame.locator("h1").first).to_be_visible()
+    assert json.loads((folder / "runs" / values["run"] / "recipe.json").read_text())["task"] == template

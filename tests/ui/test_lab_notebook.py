@@ -11,15 +11,18 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import nbformat
+import pytest
 
 sys.path.insert(0, str(Path(__file__).parent))
 
-from lab_pages import _folder, _jupyterlab  # noqa: F401 - pytest takes fixtures by their names
+from lab_pages import _folder, _jupyterlab, _watched  # noqa: F401 - pytest takes fixtures by their names
 from playwright.sync_api import expect
 
 from tunebook import tasks
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from playwright.sync_api import Page
 
 TASK = "image-classification"
@@ -155,3 +158,54 @@ def test_kept_curves_are_drawn_in_an_untrusted_notebook(folder: Path, jupyterlab
     open_notebook(shown, page, f"{folder.name}/book.ipynb")
     page.locator(".jp-OutputArea .tb-chart canvas").first.wait_for()
     expect(page.locator(".jp-OutputArea .tb-state")).to_contain_text(name)
+
+
+@pytest.fixture(name="held")
+def _held(lab: Any) -> Iterator[None]:
+    """Let no background run begin; what was queued is taken out again."""
+    lab.request("/tunebook/api/queue", "PATCH", {"held": True})
+    yield
+    for job in lab.request("/tunebook/api/jobs")["jobs"]:
+        if job["state"] == "queued":
+            lab.request(f"/tunebook/api/jobs?id={job['id']}", "DELETE")
+    lab.request("/tunebook/api/queue", "PATCH", {"held": False})
+
+
+def queued(lab: Any, notebook: str) -> dict[str, Any]:
+    """Return the job that waits for a notebook."""
+    jobs = lab.request("/tunebook/api/jobs")["jobs"]
+    return next(job for job in jobs if job["notebook"] == notebook and job["state"] == "queued")
+
+
+@pytest.mark.usefixtures("held")
+def test_the_toolbar_queues_the_notebook_as_it_stands(folder: Path, jupyterlab: Any, lab: Any, page: Page) -> None:
+    write_notebook(folder / "book.ipynb", parameters_cell(epochs=4))
+    shown = jupyterlab()
+    open_notebook(shown, page, f"{folder.name}/book.ipynb")
+    page.evaluate(f"() => {_NOTEBOOK}.sharedModel.cells[0].setSource('epochs: int = 7  # not saved yet')")
+    with shown.notification("Run queued"):
+        page.locator(".jp-Toolbar [data-jp-item-name=tunebook-run-in-background]").click()
+    job = queued(lab, f"{folder.name}/book.ipynb")
+    assert job["kind"] == "run"
+    side = shown.runs()
+    side.get_by_label("Search runs").fill(folder.name)
+    expect(side.locator("[role=treeitem]", has_text="queued")).to_have_count(1)
+    assert "epochs: int = 7" in (folder / "book.ipynb").read_text(encoding="utf-8")  # what is queued was saved first
+
+
+@pytest.mark.usefixtures("held")
+def test_a_search_is_started_from_the_notebooks_parameters(folder: Path, jupyterlab: Any, lab: Any, page: Page) -> None:
+    write_notebook(folder / "book.ipynb", parameters_cell(epochs=4))
+    shown = jupyterlab()
+    open_notebook(shown, page, f"{folder.name}/book.ipynb")
+    page.locator(".jp-Toolbar [data-jp-item-name=tunebook-parameters]").click()
+    page.locator(".jp-Tunebook-Search > summary").click()
+    page.get_by_role("button", name="+ parameter").click()
+    page.get_by_label("Space of Learning rate").fill("log(1e-4,1e-1)")
+    page.get_by_label("Trials").fill("7")
+    with shown.notification("Search queued"):
+        page.get_by_role("button", name="Search in background").click()
+    job = queued(lab, f"{folder.name}/book.ipynb")
+    assert job["kind"] == "sweep"
+    row = next(row for row in lab.request("/tunebook/api/runs")["runs"] if row["job"] == job["id"])
+    assert row["kind"] == "sweep"

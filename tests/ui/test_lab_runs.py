@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
+import json
 import sys
 import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from PIL import Image
 from playwright.sync_api import expect
 
 sys.path.insert(0, str(Path(__file__).parent))
+sys.path.insert(0, str(Path(__file__).parents[1]))
 
 import lab_pages
-from lab_pages import _folder, _jupyterlab  # noqa: F401 - pytest takes fixtures by their names
+from lab_pages import _folder, _jupyterlab, _watched  # noqa: F401 - pytest takes fixtures by their names
+from sweep_files import write_sweep
 
 if TYPE_CHECKING:
     from playwright.sync_api import Page
@@ -126,6 +130,62 @@ def test_runs_side_by_side_show_what_differs_and_nothing_else(folder: Path, jupy
     differing = shown.locator(".jp-Tunebook-Table").last.locator("tbody tr")
     assert differing.all_inner_texts() == ["Learning rate\t0.0001\t0.01"]
     shown.get_by_role("button", name="fast").first.wait_for()
+
+
+def test_a_search_is_one_row_with_its_trials_below_and_its_figures_on_its_page(
+    folder: Path, jupyterlab: Any, page: Page
+) -> None:
+    search = write_sweep(folder / "search", trials=6)
+    Image.new("RGB", (40, 30)).save(search / "history.png")
+    shown = jupyterlab()
+    side = shown.runs()
+    side.get_by_label("Search runs").fill(folder.name)
+    row = shown.row(f"{folder.name}/search")
+    row.click()
+    trials = side.locator("[role=treeitem][aria-level='2']")
+    expect(trials).to_have_count(0)
+    page.keyboard.press("ArrowRight")
+    expect(trials).to_have_count(6)
+    expect(trials.filter(has_text="best")).to_contain_text("0.54")
+    expect(trials.filter(has_text="it broke, badly")).to_have_count(1)
+    page.keyboard.press("ArrowLeft")
+    expect(trials).to_have_count(0)
+    row.dblclick()
+    opened = page.locator(".jp-Tunebook-Page:visible")
+    expect(opened.locator(".jp-Tunebook-mod-best th")).to_have_text("4")
+    picture = opened.locator(".jp-Tunebook-Figures img")
+    expect(picture).to_be_visible()
+    assert picture.evaluate("image => image.decode().then(() => image.naturalWidth)") == 40
+
+
+def test_the_settings_name_the_folder_and_the_limit(folder: Path, jupyterlab: Any, lab: Any, page: Page) -> None:
+    lab_pages.write_run(folder / "mine", "inside")
+    lab_pages.write_run(folder, "beside")
+    settings = "/lab/api/settings/tunebook:plugin"
+    lab.request(settings, "PUT", {"raw": json.dumps({"runsFolder": f"{folder.name}/mine", "maxRunning": 3})})
+    try:
+        shown = jupyterlab()
+        side = shown.runs()
+        shown.row(f"{folder.name}/mine/inside").wait_for()
+        expect(side.locator("[role=treeitem]")).to_have_count(1)
+        page.wait_for_function(
+            "async url => (await (await fetch(url)).json()).max_running === 3",
+            arg=f"{lab.url}/tunebook/api/queue",
+            polling=200,
+        )
+    finally:
+        lab.request(settings, "PUT", {"raw": "{}"})
+        lab.request("/tunebook/api/queue", "PATCH", {"max_running": 1})
+
+
+def test_the_palette_lists_what_can_be_started(jupyterlab: Any, page: Page) -> None:
+    jupyterlab().execute("apputils:activate-command-palette")
+    page.locator(".lm-CommandPalette-input").fill("fine-tuning")
+    items = page.locator(".lm-CommandPalette-itemLabel")
+    expect(items.filter(has_text="Show runs")).to_be_visible()
+    expect(items.filter(has_text="Fine-tune a model")).to_be_visible()
+    items.filter(has_text="Show runs").click()
+    expect(page.locator("#tunebook-runs")).to_be_visible()
 
 
 def test_the_layout_comes_back_after_a_reload(folder: Path, jupyterlab: Any, page: Page) -> None:

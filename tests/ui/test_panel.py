@@ -220,6 +220,22 @@ def test_the_cell_is_copied_and_offered_to_the_notebook(panel: Page) -> None:
     assert panel.evaluate("window.written") == copied
 
 
+def test_the_panel_writes_the_parameters_cell_which_can_be_undone(
+    shared_notebook: Callable[..., Any], page: Page
+) -> None:
+    book = shared_notebook(["# Data\nepochs: int = 4", PREPARE, show()], simple=False)
+    book.run_all()
+    row(page, "blocks.2").locator(".tbp-dot").click()
+    wait_for(page, "freeze", -2)
+    page.get_by_role("button", name="Write to notebook").click()
+    page.wait_for_function("document.querySelector('.tbp-done').textContent === 'written'")
+    source = "() => window.jupyterapp.shell.currentWidget.content.model.sharedModel.cells[0].getSource()"
+    assert "= -2  #" in page.evaluate(source)
+    book.cell(0).locator(".cm-content").click()
+    page.keyboard.press("Control+z")
+    assert page.evaluate(source) == "# Data\nepochs: int = 4"
+
+
 def test_a_run_is_driven_while_its_cell_is_awaited(shared_notebook: Callable[..., Any], page: Page) -> None:
     live = """
 from tunebook.runs import Run
