@@ -62,3 +62,13 @@ def test_a_block_names_its_language(page: str) -> None:
     tokens = MarkdownIt("commonmark").enable("table").parse((snippets.ROOT / page).read_text(encoding="utf-8"))
     assert [f"line {token.map[0] + 1}" for token in tokens if token.type == "code_block" and token.map] == []
     assert {token.info for token in tokens if token.type == "fence"} <= LANGUAGES
+
+
+def test_the_page_of_pictures_opens_the_tuned_weights(names: snippets.Names, here: Path) -> None:
+    import torch
+    from safetensors.torch import load_file
+
+    _run("docs/templates/image-classification.md", names, long=False)
+    opened, kept = names["model"].state_dict(), load_file(here / "runs" / "mine" / "model" / "model.safetensors")
+    assert set(opened) == set(kept)
+    assert all(torch.equal(opened[name], kept[name]) for name in kept)

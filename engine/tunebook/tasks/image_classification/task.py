@@ -118,7 +118,7 @@ class ImageClassificationTask:
         words = [
             f"`model.safetensors`, `config.json`: weights in timm's format; "
             f"`timm.create_model({architecture!r}, num_classes={len(classes)}, "
-            "checkpoint_path='model/model.safetensors')`, or `timm.create_model('local-dir:model')`",
+            "checkpoint_path='model/model.safetensors')`, or `timm.create_model('local-dir:model', pretrained=True)`",
         ]
         return [*words, self._export_onnx(module, size, folder)] if recipe.onnx else words
 
