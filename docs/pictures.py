@@ -57,6 +57,7 @@ GALLERIES = (
     Gallery(
         "text-classification",
         {"text-curves": ("report.curves()", 0), "text-bias": ("BiasView(", 0)},
+        {"max_examples": "500", "onnx": "false"},
     ),
     Gallery(
         "hyperparameter-search",

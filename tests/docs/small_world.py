@@ -27,7 +27,7 @@ SMALL: dict[str, dict[str, Any]] = {
         "model": "test_efficientnet", "weights": "none", "image_size": 32, "epochs": 2, "augment": "none",
         "onnx": False,
     },
-    "text-classification": {"max_length": 24, "epochs": 2, "onnx": False},
+    "text-classification": {"max_length": 24, "epochs": 1, "onnx": False},
 }  # fmt: skip
 
 
@@ -57,7 +57,7 @@ def make_files(folder: Path) -> None:
         pictures[name] = rng.choice(groups, len(pictures))
     pictures["job"] = pictures["species"].map({"cat": "pilot", "dog": "cook"})
     pictures.to_csv(folder / "table.csv", index=False)
-    texts = pd.DataFrame({"label": rng.choice(["good", "bad"], 160), "country": rng.choice(["A", "B"], 160)})
+    texts = pd.DataFrame({"label": rng.choice(["good", "bad"], 80), "country": rng.choice(["A", "B"], 80)})
     filler = tiny_models.WORDS[:4]
     texts["text"] = [
         " ".join([*rng.choice(filler, 6), word, str(number)]) for number, word in enumerate(texts["label"])

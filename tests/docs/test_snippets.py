@@ -17,6 +17,10 @@ if TYPE_CHECKING:
 #: Languages of blocks; all but the first two are shown and nothing more.
 LANGUAGES = {"python", "bash", "text", "json", "yaml", "csv", "{toctree}", "{include} ../CONTRIBUTING.md"}
 
+#: Pages whose blocks train again or fit remedies: about ten seconds each, and other tests do the like.
+SLOW = {"docs/bias.md", "docs/curves.md", "docs/how-to/bias.md", "docs/mitigation.md", "docs/panel.md"}
+_RUN = [pytest.param(page, marks=pytest.mark.long) if page in SLOW else page for page in snippets.PAGES]
+
 
 def _run(page: str, names: snippets.Names, *, long: bool) -> None:
     def python(example: Example) -> None:
@@ -33,7 +37,7 @@ def _run(page: str, names: snippets.Names, *, long: bool) -> None:
             print(f"{page}:{example.line}: not run: {skipped}")
 
 
-@pytest.mark.parametrize("page", snippets.PAGES)
+@pytest.mark.parametrize("page", _RUN)
 @pytest.mark.timeout(1200)
 def test_the_blocks_of_a_page_run(page: str, names: snippets.Names) -> None:
     _run(page, names, long=False)
