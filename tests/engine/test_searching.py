@@ -175,7 +175,7 @@ def test_a_search_without_a_complete_trial_fails_with_the_reason(begin: Callable
 def test_what_no_trial_could_mend_ends_it_at_once(
     begin: Callable[..., Searching], changes: dict[str, Any], words: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("tunebook.search_cluster._PATIENCE", 1)
+    monkeypatch.setattr("tunebook.cluster.PATIENCE", 1)
     searching = begin(**changes)
     with pytest.raises(TunebookError, match=words):
         searching.result()
