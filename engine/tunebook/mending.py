@@ -60,7 +60,10 @@ def mend(run: Run, recipe: Recipe, examples: Examples, model: Model) -> Remedies
     """
     if recipe.remedy == "none":
         return _say("Remedies were not compared: the recipe's remedy is 'none'.")
-    attribute = _attribute(run.report().bias(), recipe.remedy_by) if recipe.remedy_by else ""
+    report = run.report().bias()
+    # The one that the report's headline is of; which remedy to take is the validation set's to say.
+    worst = report.worst()
+    attribute = _attribute(report, recipe.remedy_by) if recipe.remedy_by else worst[0] if worst else ""
     most = _MOST if recipe.remedy == "auto" else None
     try:
         found = compare_remedies(run, recipe, examples, model, attribute, gap=recipe.remedy_gap, most=most)
