@@ -201,7 +201,7 @@ def lab(tmp_path_factory: pytest.TempPathFactory, _own_cache: None) -> Iterator[
                 server.wait()
 
 
-def _wait_for(lab: Lab, server: subprocess.Popen[bytes], log: Path, seconds: float = 60.0) -> None:
+def _wait_for(lab: Lab, server: subprocess.Popen[bytes], log: Path, seconds: float = 180.0) -> None:
     end = time.monotonic() + seconds
     while time.monotonic() < end:
         try:

@@ -236,11 +236,10 @@ def test_classes_in_the_panel(watched: Any, shared_notebook: Any, page: Page) ->
 
 def test_classes_groups_and_runs_in_the_curves(watched: Any, shared_notebook: Any, lab: Any) -> None:
     for name in PAYLOADS[:20]:
-        write_run(lab.folder / "hostile", name, epochs=2, classes=PAYLOADS, groups=PAYLOADS)
-    book = shared_notebook(
-        [PREPARE, "LiveCurves(list(PAYLOADS[:20]), 'hostile')", "LiveCurves([PAYLOADS[0]], 'hostile')"]
-    )
-    book.run_all()
+        write_run(lab.folder / "hostile", name, epochs=1, classes=("a", BAD), groups=())
+    write_run(lab.folder / "hostile", "all", epochs=2, classes=PAYLOADS, groups=PAYLOADS)
+    book = shared_notebook([PREPARE, "LiveCurves(list(PAYLOADS[:20]), 'hostile')", "LiveCurves('all', 'hostile')"])
+    book.run_all(240)
     many, one = book.output(1), book.output(2)
     many.locator(".tb-chip").first.wait_for()
     for name, chip in zip(PAYLOADS, many.locator(".tb-chip").all_text_contents(), strict=False):

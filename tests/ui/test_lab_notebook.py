@@ -182,7 +182,9 @@ def test_the_toolbar_queues_the_notebook_as_it_stands(folder: Path, jupyterlab: 
     write_notebook(folder / "book.ipynb", parameters_cell(epochs=4))
     shown = jupyterlab()
     open_notebook(shown, page, f"{folder.name}/book.ipynb")
-    page.evaluate(f"() => {_NOTEBOOK}.sharedModel.cells[0].setSource('epochs: int = 7  # not saved yet')")
+    page.locator(".jp-Notebook .jp-Cell .cm-content").first.click()
+    page.keyboard.press("Control+End")
+    page.keyboard.type("\nepochs = 7")
     with shown.notification("Run queued"):
         page.locator(".jp-Toolbar [data-jp-item-name=tunebook-run-in-background]").click()
     job = queued(lab, f"{folder.name}/book.ipynb")
@@ -190,7 +192,7 @@ def test_the_toolbar_queues_the_notebook_as_it_stands(folder: Path, jupyterlab: 
     side = shown.runs()
     side.get_by_label("Search runs").fill(folder.name)
     expect(side.locator("[role=treeitem]", has_text="queued")).to_have_count(1)
-    assert "epochs: int = 7" in (folder / "book.ipynb").read_text(encoding="utf-8")  # what is queued was saved first
+    assert "epochs = 7" in (folder / "book.ipynb").read_text(encoding="utf-8")  # what is queued was saved first
 
 
 @pytest.mark.usefixtures("held")

@@ -136,7 +136,8 @@ def test_a_search_is_one_row_with_its_trials_below_and_its_figures_on_its_page(
     folder: Path, jupyterlab: Any, page: Page
 ) -> None:
     search = write_sweep(folder / "search", trials=6)
-    Image.new("RGB", (40, 30)).save(search / "history.png")
+    (search / "figures").mkdir()
+    Image.new("RGB", (40, 30)).save(search / "figures" / "history.png")
     shown = jupyterlab()
     side = shown.runs()
     side.get_by_label("Search runs").fill(folder.name)
@@ -180,7 +181,8 @@ def test_the_settings_name_the_folder_and_the_limit(folder: Path, jupyterlab: An
 
 def test_the_palette_lists_what_can_be_started(jupyterlab: Any, page: Page) -> None:
     jupyterlab().execute("apputils:activate-command-palette")
-    page.locator(".lm-CommandPalette-input").fill("fine-tuning")
+    page.locator(".jp-ModalCommandPalette").wait_for()
+    page.keyboard.type("fine-tuning")
     items = page.locator(".lm-CommandPalette-itemLabel")
     expect(items.filter(has_text="Show runs")).to_be_visible()
     expect(items.filter(has_text="Fine-tune a model")).to_be_visible()

@@ -18,7 +18,9 @@ if TYPE_CHECKING:
 
 #: Texts in sight whose contrast with what is behind them is less than WCAG's 4.5, or 3 where they are large.
 _FAINT = """host => {
-    const numbers = colour => (colour.match(/[\\d.]+/g) || []).map(Number);
+    // "rgb(0, 0, 0)", or of a mixed colour "color(srgb 0 0 0 / 0.5)" with parts from 0 to 1.
+    const numbers = colour => (colour.match(/[\\d.]+/g) || []).map(Number)
+        .map((part, i) => (colour.startsWith('color(') && i < 3 ? part * 255 : part));
     const over = (top, below) => {
         const alpha = top[3] ?? 1;
         return [0, 1, 2].map(i => top[i] * alpha + below[i] * (1 - alpha));
