@@ -8,6 +8,7 @@ import secrets
 import signal
 import sys
 import time
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -31,7 +32,8 @@ def _end(process: Process, kind: str) -> str:
     """Make a process end, and say by what it did."""
     assert process.pid is not None
     if kind != MEMORY:
-        os.kill(process.pid, signal.Signals[kind])
+        with suppress(ProcessLookupError):  # it had ended
+            os.kill(process.pid, signal.Signals[kind])
         process.join(120)
         return kind
     try:
