@@ -238,7 +238,9 @@ def test_classes_groups_and_runs_in_the_curves(watched: Any, shared_notebook: An
     for name in PAYLOADS[:20]:
         write_run(lab.folder / "hostile", name, epochs=1, classes=("a", BAD), groups=())
     write_run(lab.folder / "hostile", "all", epochs=2, classes=PAYLOADS, groups=PAYLOADS)
-    book = shared_notebook([PREPARE, "LiveCurves(list(PAYLOADS[:20]), 'hostile')", "LiveCurves('all', 'hostile')"])
+    book = shared_notebook(
+        [PREPARE, "LiveCurves(list(PAYLOADS[:20]), runs_dir='hostile')", "LiveCurves('all', runs_dir='hostile')"]
+    )
     book.run_all(240)
     many, one = book.output(1), book.output(2)
     many.locator(".tb-chip").first.wait_for()

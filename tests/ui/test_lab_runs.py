@@ -179,17 +179,6 @@ def test_the_settings_name_the_folder_and_the_limit(folder: Path, jupyterlab: An
         lab.request("/tunebook/api/queue", "PATCH", {"max_running": 1})
 
 
-def test_the_palette_lists_what_can_be_started(jupyterlab: Any, page: Page) -> None:
-    jupyterlab().execute("apputils:activate-command-palette")
-    page.locator(".jp-ModalCommandPalette").wait_for()
-    page.keyboard.type("fine-tuning")
-    items = page.locator(".lm-CommandPalette-itemLabel")
-    expect(items.filter(has_text="Show runs")).to_be_visible()
-    expect(items.filter(has_text="Fine-tune a model")).to_be_visible()
-    items.filter(has_text="Show runs").click()
-    expect(page.locator("#tunebook-runs")).to_be_visible()
-
-
 def test_the_layout_comes_back_after_a_reload(folder: Path, jupyterlab: Any, page: Page) -> None:
     lab_pages.write_run(folder, "tones")
     shown = jupyterlab()

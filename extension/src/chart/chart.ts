@@ -426,7 +426,8 @@ export class Chart {
         stroke.style.borderTopStyle = dashes(line.hue).length ? 'dashed' : 'solid';
         const label = element('span', 'tb-key-label');
         label.textContent = line.label;
-        label.style.color = colour(line.hue, this._theme);
+        // The colour of a line alone is too faint for text.
+        label.style.color = `color-mix(in srgb, ${colour(line.hue, this._theme)} 75%, ${this._theme.ink})`;
         const value = element('span', 'tb-key-value');
         key.title = line.label;
         // A chart of one thing has its name in the heading.
