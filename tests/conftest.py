@@ -23,6 +23,11 @@ if TYPE_CHECKING:
 
     MakeRecipe = Callable[..., Recipe]
 
+# Tests that run side by side share the cores; threads that wait for one another by spinning would take them all.
+if "PYTEST_XDIST_WORKER" in os.environ:
+    os.environ.setdefault("OMP_NUM_THREADS", "1")
+    os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
+
 # ONNX Runtime tells a server of its use and writes to the home folder unless it finds this when it is loaded.
 os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")
 

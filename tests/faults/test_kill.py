@@ -57,14 +57,16 @@ def _end(process: Process, kind: str) -> str:
 
 
 def _end_and_resume(whole: Whole, runs: Path, delay: float, kind: str) -> tuple[dict[str, str], str]:
-    """End a run some seconds after it began, as often as it takes to hit it at work, and resume it."""
+    """End a run some seconds of the processor after it began, as often as it takes to hit it at work, and resume it."""
     from tunebook.runs import Run
 
     for attempt in range(10):
         run = Run(runs / f"ended-{attempt}")
         process = whole.begin(runs, run.name)
         small_run.appearance(run.path)
-        time.sleep(delay)
+        began = small_run.processor_seconds(process)
+        while process.is_alive() and small_run.processor_seconds(process) - began < delay:
+            time.sleep(0.002)
         by = _end(process, kind)
         state = run.state()
         if process.exitcode != 0 and state.state != "finished":
