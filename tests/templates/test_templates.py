@@ -59,7 +59,7 @@ def _environment() -> dict[str, str]:
 def _execute(command: list[str], folder: Path) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
         [sys.executable, "-m", *command],
-        cwd=folder, env=_environment(), capture_output=True, text=True, timeout=600, check=False,
+        cwd=folder, env=_environment(), capture_output=True, text=True, timeout=1500, check=False,
         stdin=subprocess.DEVNULL,
     )  # fmt: skip
 
@@ -124,7 +124,7 @@ def test_jupyter_execute_runs_it(task: str, small: dict[str, Any], tmp_path: Pat
     _check_readable(tmp_path / "done.ipynb", EXPECTED[task][1])
 
 
-@pytest.mark.timeout(900)
+@pytest.mark.timeout(1800)
 def test_the_main_job_of_the_readme_beats_its_baseline(task: str, tmp_path: Path) -> None:
     files, pictures, gain = EXPECTED[task]
     done = _execute(["tunebook.cli", "run", task], tmp_path)
