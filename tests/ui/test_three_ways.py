@@ -27,7 +27,7 @@ SAME = ("model/model.safetensors", "metrics.json", "predictions.parquet")
 
 def _by_hand(notebook: Any, lab: Any, task: str, values: Mapping[str, Any]) -> Path:
     """Run all cells in the browser, as a person does who has changed the parameters cell."""
-    shown = Template(notebook, lab, task, f"{task}-by-hand", **values)
+    shown = Template(notebook, lab, task, f"{task}-three-ways", **values)
     shown.book.run_all(900)
     return shown.made.path
 
