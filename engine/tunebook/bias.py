@@ -375,7 +375,7 @@ class BiasReport:
 
     def save(self, folder: Path, gallery: Picture | Page | None = None) -> None:
         """
-        Write ``bias.html``, ``bias.json`` and ``bias.csv``, each whole or not at all.
+        Write ``bias.html``, ``bias.json`` and ``bias.csv``, all of them whole or none.
 
         Parameters
         ----------
@@ -390,12 +390,15 @@ class BiasReport:
             A file cannot be written.
         """
         from tunebook.bias_page import write_page  # noqa: PLC0415
-        from tunebook.spreadsheets import write_csv  # noqa: PLC0415
-        from tunebook.storage import write_json, write_text  # noqa: PLC0415
+        from tunebook.spreadsheets import csv_text  # noqa: PLC0415
+        from tunebook.storage import json_text, write_texts  # noqa: PLC0415
 
-        write_json(folder / "bias.json", self.to_json(), durable=False)
-        write_csv(self.long_table(), folder / "bias.csv")
-        write_text(folder / "bias.html", write_page(self, gallery), durable=False)
+        texts = {
+            folder / "bias.json": json_text(self.to_json()),
+            folder / "bias.csv": csv_text(self.long_table()),
+            folder / "bias.html": write_page(self, gallery),
+        }
+        write_texts(texts, durable=False)
 
     def _repr_mimebundle_(self, include: Any = None, exclude: Any = None) -> dict[str, str]:  # noqa: ANN401, ARG002
         from tunebook.bias_bundle import mime_bundle  # noqa: PLC0415

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING
 
-from tunebook.storage import replacing
+from tunebook.storage import write_text
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -24,11 +24,15 @@ def harmless(value: object) -> object:
     return f"'{value}"
 
 
-def write_csv(frame: pd.DataFrame, path: Path) -> None:
-    """Write a table without its index as CSV, UTF-8, whole or not at all; texts and column names are made harmless."""
+def csv_text(frame: pd.DataFrame) -> str:
+    """Return a table without its index as CSV; texts and column names are made harmless."""
     tidied = frame.rename(columns=harmless)
     for column in tidied.columns:
         if tidied[column].dtype.kind not in "biuf":
             tidied[column] = tidied[column].map(harmless)
-    with replacing(path, durable=False) as temporary:
-        tidied.to_csv(temporary, index=False)
+    return str(tidied.to_csv(index=False))
+
+
+def write_csv(frame: pd.DataFrame, path: Path) -> None:
+    """Write a table as :func:`csv_text` gives it, UTF-8, whole or not at all."""
+    write_text(path, csv_text(frame), durable=False)

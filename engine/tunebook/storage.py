@@ -6,14 +6,14 @@ import json
 import os
 import shutil
 import tempfile
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from tunebook.errors import StorageError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Mapping
 
 #: Environment variable that names the folder for what can be made again.
 CACHE_VARIABLE = "TUNEBOOK_CACHE"
@@ -138,10 +138,21 @@ def write_text(path: Path, text: str, *, durable: bool = True) -> None:
         temporary.write_text(text, encoding="utf-8")
 
 
+def write_texts(texts: Mapping[Path, str], *, durable: bool = True) -> None:
+    """Write text files that belong together, UTF-8: all of them whole or none."""
+    with ExitStack() as files:
+        for path, text in texts.items():
+            files.enter_context(replacing(path, durable=durable)).write_text(text, encoding="utf-8")
+
+
+def json_text(value: Any) -> str:  # noqa: ANN401
+    """Return a value as JSON with a line's end; numbers that are not finite are refused."""
+    return json.dumps(value, indent=1, ensure_ascii=False, allow_nan=False) + "\n"
+
+
 def write_json(path: Path, value: Any, *, durable: bool = True) -> None:  # noqa: ANN401
     """Write a JSON file whole or not at all; numbers that are not finite are refused."""
-    text = json.dumps(value, indent=1, ensure_ascii=False, allow_nan=False)
-    write_text(path, text + "\n", durable=durable)
+    write_text(path, json_text(value), durable=durable)
 
 
 def read_json(path: Path) -> Any:  # noqa: ANN401

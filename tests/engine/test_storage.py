@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from tunebook.errors import StorageError
-from tunebook.storage import read_json, replacing, replacing_folder, storage_error, write_json, write_text
+from tunebook.storage import read_json, replacing, replacing_folder, storage_error, write_json, write_text, write_texts
 
 
 def full(*_: object, **__: object) -> None:
@@ -140,3 +140,20 @@ def test_a_missing_json_file_is_one_line(tmp_path: Path) -> None:
 )
 def test_errors_of_the_system_name_the_fix(number: int, fix: str) -> None:
     assert fix in str(storage_error("p", OSError(number, os.strerror(number))))
+
+
+def test_texts_that_belong_together_are_replaced_together(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    first, second = tmp_path / "first", tmp_path / "second"
+    write_texts({first: "1", second: "1"})
+    own = Path.write_text
+
+    def fails_at_the_second(path: Path, text: str, **keywords: str) -> int:
+        if path.name.startswith(".second"):
+            full()
+        return own(path, text, **keywords)
+
+    monkeypatch.setattr(Path, "write_text", fails_at_the_second)
+    with pytest.raises(StorageError, match=f"cannot write {second}"):
+        write_texts({first: "2", second: "2"})
+    assert (first.read_text(), second.read_text()) == ("1", "1")
+    assert names(tmp_path) == ["first", "second"]

@@ -83,7 +83,7 @@ def recipe(data: Path, runs_dir: Path, task: str = "image-classification", /, **
 #: What takes a small run through its steps in half the time, where it does not matter how it trains.
 SHORT: dict[str, Any] = {"epochs": 1, "unfreeze": []}
 #: Epochs and examples of a class of runs that are ended on the way.
-_EPOCHS, _COUNT = 3, 18
+EPOCHS, _COUNT = 3, 18
 
 
 def train(
@@ -158,7 +158,7 @@ class Whole:
         process = self.context.Process(
             target=train,
             args=(self.data, runs, limit, self.task, before, said),
-            kwargs={"run": name, "epochs": _EPOCHS, **changes},
+            kwargs={"run": name, "epochs": EPOCHS, **changes},
         )
         process.start()
         return process
@@ -173,7 +173,7 @@ class Whole:
     def of(cls, context: ForkServerContext, task: str, folder: Path) -> Whole:
         """Make the data of a task, and train on it."""
         data = TASKS[task](folder / "made", _COUNT)
-        kwargs = {"run": "whole", "epochs": _EPOCHS}
+        kwargs = {"run": "whole", "epochs": EPOCHS}
         process = context.Process(target=train, args=(data, folder, 0, task), kwargs=kwargs)
         process.start()
         appearance(folder / "whole")

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import json
+import os
+import shutil
+import subprocess
 import sys
 import time
 from pathlib import Path
@@ -68,7 +71,7 @@ def test_a_disk_that_is_full_under_a_run_ends_it_in_one_line_and_it_resumes(
     kept = sum(path.stat().st_size for path in (tmp_path / "plain").rglob("*") if path.is_file())
     refused: list[str] = []
     slowest = 0.0
-    # The smallest have no room for the log, the largest none for the last page of the report.
+    # The smallest have no room for the log, the largest none for two checkpoints beside each other.
     sizes = [8_192, 12_288, 16_384, 20_480, *(round(24_576 * (1.1 * kept / 24_576) ** (k / 9)) for k in range(10))]
     for number, size in enumerate(sizes):
         with small_disk(tmp_path / f"disk-{number}", size) as disk:
@@ -88,7 +91,38 @@ def test_a_disk_that_is_full_under_a_run_ends_it_in_one_line_and_it_resumes(
     )
     assert slowest < HANG
     assert len(refused) >= 12
-    assert {"log", "checkpoints", "report"} <= set(refused)
+    assert {"log", "checkpoints"} <= set(refused)
+
+
+@pytest.mark.long
+@pytest.mark.timeout(900)
+def test_a_disk_that_is_full_under_the_report_leaves_the_one_before(
+    whole_of: Callable[[str], Whole], tmp_path: Path
+) -> None:
+    whole = whole_of("image-classification")
+    with small_disk(tmp_path / "disk", 1 << 30) as disk:
+        run = disk / "run"
+        shutil.copytree(whole.run, run)
+        before = {path.name: path.read_bytes() for path in (run / "report").iterdir() if path.is_file()}
+        told = os.statvfs(disk)
+        used = told.f_frsize * (told.f_blocks - told.f_bfree)
+        spare = (0, 4_096, 8_192, 12_288)
+        for room in spare:
+            grow(disk, used + room)
+            done = _report(run)
+            assert done.returncode == 1, done.stderr
+            assert done.stderr.count("\n") == 1
+            assert done.stderr.startswith(f"error: cannot write {run}")
+            assert {path.name: path.read_bytes() for path in (run / "report").iterdir() if path.is_file()} == before
+            print(f"{room:>10} bytes left: {done.stderr.strip().partition(str(disk))[0]}...")
+        grow(disk, 1 << 30)
+        assert _report(run).returncode == 0
+    print(f"{len(spare)} disks full under the report: one line each, and the report before is whole")
+
+
+def _report(run: Path) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, "-m", "tunebook.cli", "report", str(run), "--min-n", "2", "--seed", "1"]
+    return subprocess.run(command, capture_output=True, text=True, check=False, timeout=240)
 
 
 def _silence(run: Path) -> float:
@@ -106,7 +140,7 @@ def test_a_disk_that_is_full_under_the_cache_costs_time_and_no_more(
     whole = whole_of("image-classification")
     # Else it would keep to a tenth of the disk.
     monkeypatch.setenv("TUNEBOOK_CACHE_GB", "1")
-    sizes = (4_096, 24_576, 57_344, 61_440)
+    sizes = (4_096, 8_192, 24_576, 57_344)
     for size in sizes:
         with small_disk(tmp_path / f"cache-{size}", size) as disk:
             monkeypatch.setenv("TUNEBOOK_CACHE", str(disk))

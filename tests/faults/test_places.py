@@ -95,7 +95,8 @@ def test_hardly_any_shared_memory_is_enough(whole: Whole, tmp_path: Path) -> Non
         import small_run
         from pathlib import Path
         assert os.statvfs("/dev/shm").f_blocks * os.statvfs("/dev/shm").f_frsize == 1 << 20
-        small_run.train(Path({str(whole.data)!r}), Path({str(runs)!r}), 0, {whole.task!r}, run="small")
+        data, runs = Path({str(whole.data)!r}), Path({str(runs)!r})
+        small_run.train(data, runs, 0, {whole.task!r}, run="small", epochs=small_run.EPOCHS)
     """)
     # In a view of the file systems of its own: nobody else's shared memory is touched.
     command = 'mount -t tmpfs -o size=1m tmpfs /dev/shm && exec "$@"'
