@@ -45,11 +45,14 @@ class Lab:
         What it asks for.
     folder
         Its root, where notebooks are written.
+    threads
+        Threads of the server and its kernels.
     """
 
     url: str
     token: str
     folder: Path
+    threads: int = 1
 
     def request(self, path: str, method: str = "GET", body: object = None) -> Any:
         """Ask the server and return what its JSON says."""
@@ -178,14 +181,14 @@ def lab(tmp_path_factory: pytest.TempPathFactory, _own_cache: None) -> Iterator[
         "--ServerApp.port_retries=0", f"--IdentityProvider.token={token}", "--LabApp.extension_manager=readonly",
         "--ServerApp.allow_unauthenticated_access=False",
     ]  # fmt: skip
+    running = Lab(f"http://127.0.0.1:{port}", token, folder)
     with (home / "server.log").open("wb") as log:
         server = subprocess.Popen(
             command,
             stdout=log,
             stderr=subprocess.STDOUT,
-            env={**os.environ, "OMP_NUM_THREADS": "1", **own},
+            env={**os.environ, "OMP_NUM_THREADS": str(running.threads), **own},
         )
-        running = Lab(f"http://127.0.0.1:{port}", token, folder)
         try:
             _wait_for(running, server, home / "server.log")
             running._setting(

@@ -32,16 +32,17 @@ def _by_hand(notebook: Any, lab: Any, task: str, values: Mapping[str, Any]) -> P
     return shown.made.path
 
 
-def _run(command: list[str], folder: Path, cache: Path) -> None:
-    """Run a command with a cache of its own, in which is nothing but the demo's data."""
+def _run(command: list[str], lab: Any, cache: Path) -> None:
+    """Run a command in the root with a cache of its own, in which is nothing but the demo's data."""
     source = Path(os.environ["TUNEBOOK_CACHE"])
     for made in source.glob("demo-*"):
         shutil.copytree(made, cache / made.name)
     path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
-    environment = {**os.environ, "PATH": path, "TUNEBOOK_CACHE": str(cache)}
+    # As many threads as the kernels of the server: a sum in another order has other bits.
+    environment = {**os.environ, "PATH": path, "TUNEBOOK_CACHE": str(cache), "OMP_NUM_THREADS": str(lab.threads)}
     done = subprocess.run(
         [sys.executable, "-m", *command],
-        cwd=folder,
+        cwd=lab.folder,
         env=environment,
         capture_output=True,
         text=True,
@@ -72,12 +73,12 @@ def test_weights_metrics_and_report_are_the_same_three_ways(task: str, notebook:
     name = f"{task}-by-papermill"
     given = _parameters(tmp_path / "papermill.yaml", values, name)
     book = [str(NOTEBOOKS / TEMPLATES[task]), str(tmp_path / "out.ipynb")]
-    _run(["papermill", *book, "-f", given, "-k", "python3"], lab.folder, tmp_path / "cache-papermill")
+    _run(["papermill", *book, "-f", given, "-k", "python3"], lab, tmp_path / "cache-papermill")
     by_papermill = by_hand.with_name(name)
 
     name = f"{task}-by-command"
     given = _parameters(tmp_path / "command.yaml", values, name)
-    _run(["tunebook.cli", "run", task, "-f", given], lab.folder, tmp_path / "cache-command")
+    _run(["tunebook.cli", "run", task, "-f", given], lab, tmp_path / "cache-command")
     by_command = by_hand.with_name(name)
 
     for other in (by_papermill, by_command):
