@@ -29,7 +29,7 @@ def cores() -> float | None:
 
 def memory_limit() -> int | None:
     """Return the bytes that the tightest group allows; ``None`` where there is no limit."""
-    return min((limit for limit, _ in _memory()), default=None)
+    return min((limit for limit, *_ in _memory()), default=None)
 
 
 def memory_free() -> int | None:
@@ -38,22 +38,31 @@ def memory_free() -> int | None:
 
     Pages of files that were not used lately count as free: the kernel takes them first.
     """
-    return min((max(0, limit - used) for limit, used in _memory()), default=None)
+    return min((max(0, limit - used + old) for limit, used, old, _ in _memory()), default=None)
 
 
-def _memory() -> Iterator[tuple[int, int]]:
-    """Yield the limit of each group that has one, and what it uses."""
+def memory_room() -> int | None:
+    """
+    Return the bytes beyond which the kernel would kill; ``None`` where there is no limit.
+
+    All pages of files count as free, used lately or not: before it kills, the kernel takes them all.
+    """
+    return min((max(0, limit - used + old + young) for limit, used, old, young in _memory()), default=None)
+
+
+def _memory() -> Iterator[tuple[int, int, int, int]]:
+    """Yield the limit of each group that has one, what it uses, and its old and its young pages of files among that."""
     for folder in _folders("memory"):
-        for limit_name, used_name, old_name in (
-            ("memory.max", "memory.current", "inactive_file"),
-            ("memory.limit_in_bytes", "memory.usage_in_bytes", "total_inactive_file"),
+        for limit_name, used_name, prefix in (
+            ("memory.max", "memory.current", ""),
+            ("memory.limit_in_bytes", "memory.usage_in_bytes", "total_"),
         ):
             (limit,) = _words(folder / limit_name, 1) or ("",)
             if not limit.isdigit() or int(limit) >= _NO_LIMIT:
                 continue
             (used,) = _words(folder / used_name, 1) or ("",)
-            old = _statistic(folder / "memory.stat", old_name)
-            yield int(limit), max(0, int(used) - old) if used.isdigit() else 0
+            pages = [_statistic(folder / "memory.stat", f"{prefix}{age}_file") for age in ("inactive", "active")]
+            yield int(limit), int(used) if used.isdigit() else 0, pages[0], pages[1]
 
 
 def _folders(controller: str) -> Iterator[Path]:

@@ -152,6 +152,18 @@ class CostModel:
         """Whether a recipe has the data, the model and the device that were measured; else measure again."""
         return all(getattr(recipe, name) == getattr(self.recipe, name) for name in _measured_fields(recipe))
 
+    def with_room(self, room: int) -> CostModel:
+        """
+        Return the same costs where the process may take so many bytes more than it held when it was measured.
+
+        Parameters
+        ----------
+        room
+            Bytes.
+        """
+        memory = replace(self.tables.memory, limit=self.tables.memory.resident + room)
+        return replace(self, tables=replace(self.tables, memory=memory))
+
     def estimate(self, recipe: Recipe) -> Cost:
         """
         Return what a recipe will cost.

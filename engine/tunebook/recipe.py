@@ -162,6 +162,12 @@ class Recipe(BaseModel):
     precision: Literal["auto", "fp32", "bf16"] = field(
         "auto", "auto uses bf16 where it helps this model on this machine", "Run", advanced=True
     )
+    on_memory: Literal["stop", "try"] = field(
+        "stop",
+        "what to do if the session's limit of memory would not be enough: stop before it, or try",
+        "Run",
+        advanced=True,
+    )
     cache: Literal["auto", "off"] = field(
         "auto", "auto computes what a frozen trunk gives once and keeps it on disk; off does so in every epoch", "Run"
     )

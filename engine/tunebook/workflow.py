@@ -12,8 +12,10 @@ from tunebook import tasks
 from tunebook.baseline import Baseline, measure_baselines
 from tunebook.cost import measure
 from tunebook.devices import Devices
+from tunebook.errors import TunebookError
 from tunebook.features import Features
 from tunebook.machine import plain_bars
+from tunebook.room import require_room
 from tunebook.tuning import Session, Tuning
 
 if TYPE_CHECKING:
@@ -33,6 +35,8 @@ plain_bars()
 #: The features made last, with what they were made for: the baseline and the tuning of a notebook share them, and
 #: with them the reader and what it has decoded.
 _last_features: tuple[Any, ...] = ()
+#: What was measured last of a cost, with what it was measured for: the panel shows what loading has looked at.
+_last_cost: tuple[Any, ...] = ()
 
 
 def load_examples(recipe: Recipe) -> Examples:
@@ -94,13 +98,14 @@ def load_model(recipe: Recipe, examples: Examples) -> Model:
     Raises
     ------
     ModelError
-        The model is unknown, or its weights cannot be had or trusted.
+        The model is unknown, or its weights cannot be had, trusted, or held in memory.
     RecipeError
-        A freeze or dropout rate does not fit the model.
+        A freeze or dropout rate does not fit the model, or the whole does not fit into this session's memory.
     """
     model = tasks.get_task(recipe.task).load_model(recipe, examples.classes)
     for freeze in (recipe.freeze, *(freeze for _, freeze in recipe.unfreeze)):
         model.stages.frozen_by(freeze)
+    _require_room(recipe, examples, model)
     return model
 
 
@@ -133,6 +138,31 @@ def measure_cost(
     devices = Devices(recipe, model.module)
     task = tasks.get_task(recipe.task)
     return measure(task, recipe, examples, model, _features(recipe, examples, model).reader, devices, clock)
+
+
+def known_cost(recipe: Recipe, examples: Examples, model: Model) -> CostModel | None:
+    """
+    Return what :func:`measure_cost` gives, without measuring again what was measured last.
+
+    Returns
+    -------
+    CostModel or None
+        ``None`` for what does not run once: training will say why.
+    """
+    global _last_cost  # noqa: PLW0603
+    if not (_last_cost and _last_cost[0] is examples and _last_cost[1] is model and _last_cost[2].covers(recipe)):
+        try:
+            _last_cost = (examples, model, measure_cost(recipe, examples, model))
+        except TunebookError:
+            return None
+    found: CostModel = _last_cost[2]
+    return found
+
+
+def _require_room(recipe: Recipe, examples: Examples, model: Model) -> None:
+    """See :func:`tunebook.room.require_room`; an accelerator has memory of its own, and an error for its end."""
+    if Devices(recipe, model.module).device.type == "cpu":
+        require_room(recipe, model.module, model.stages, lambda: known_cost(recipe, examples, model))
 
 
 def tune(
@@ -169,12 +199,14 @@ def tune(
     TunebookError
         At once for what is wrong beforehand; from awaiting it for what goes wrong later.
     """
-    global _last_features  # noqa: PLW0603
+    global _last_features, _last_cost  # noqa: PLW0603
     if model.is_tuned:
         fresh = load_model(recipe, examples)
         for item in fields(model):
             setattr(model, item.name, getattr(fresh, item.name))
-        _last_features = ()
+        _last_features = _last_cost = ()
+    else:
+        _require_room(recipe, examples, model)
     task = tasks.get_task(recipe.task)
     dropped = findings.dropped() if findings is not None else {}
     features = _features(recipe, examples, model)

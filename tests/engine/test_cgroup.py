@@ -33,7 +33,7 @@ def write(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Write:
 
 def test_without_groups_there_is_no_limit(write: Write) -> None:
     write("")
-    assert cgroup.cores() is cgroup.memory_limit() is cgroup.memory_free() is None
+    assert cgroup.cores() is cgroup.memory_limit() is cgroup.memory_free() is cgroup.memory_room() is None
 
 
 @pytest.mark.parametrize(
@@ -63,20 +63,22 @@ def test_the_tightest_group_above_counts(write: Write) -> None:
 
 
 def test_old_pages_of_files_are_free(write: Write) -> None:
-    stat = "anon 5\ninactive_file 400\n"
+    stat = "anon 5\ninactive_file 400\nactive_file 300\n"
     write("0::/\n", memory_DOT_max="1000", memory_DOT_current="900", memory_DOT_stat=stat)
     assert cgroup.memory_free() == 500
+    assert cgroup.memory_room() == 800, "before it kills, the kernel takes young ones, too"
 
 
 def test_memory_of_version_1(write: Write) -> None:
     write(
         "4:memory:/x\n0::/\n",
         memory__x__memory_DOT_limit_in_bytes="2000", memory__x__memory_DOT_usage_in_bytes="1900",
-        memory__x__memory_DOT_stat="inactive_file 0\ntotal_inactive_file 300\n",
+        memory__x__memory_DOT_stat="inactive_file 0\ntotal_inactive_file 300\ntotal_active_file 50\n",
         memory__memory_DOT_limit_in_bytes="9223372036854771712",
     )  # fmt: skip
     assert cgroup.memory_limit() == 2000
     assert cgroup.memory_free() == 400
+    assert cgroup.memory_room() == 450
 
 
 def test_a_path_of_the_host_means_the_mount_itself(write: Write) -> None:

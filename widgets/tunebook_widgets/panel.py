@@ -258,15 +258,11 @@ class ControlPanel:
     def cost(self) -> CostModel | None:
         """What recipes cost, measured when this is first asked for; ``None`` where that cannot be measured."""
         if not self._is_measured:
-            from tunebook.errors import TunebookError  # noqa: PLC0415
-            from tunebook.workflow import measure_cost  # noqa: PLC0415
+            from tunebook.workflow import known_cost  # noqa: PLC0415
 
             self._is_measured = True
-            try:
-                self._cost = measure_cost(self._recipe, self.examples, self.model)
-            except TunebookError:
-                # What does not run once will say why when it is trained; the panel counts parameters all the same.
-                self._cost = None
+            # What does not run once will say why when it is trained; the panel counts parameters all the same.
+            self._cost = known_cost(self._recipe, self.examples, self.model)
         return self._cost
 
     def figures(self) -> dict[str, Any]:

@@ -16,6 +16,7 @@ from tunebook.dropout import DropoutSite, DropoutSites, find_sites
 from tunebook.errors import ModelError, StorageError, shown
 from tunebook.hub import hub_or_cache
 from tunebook.losses import objective
+from tunebook.room import require_room_for_weights
 from tunebook.stages import Stages
 from tunebook.storage import read_json
 from tunebook.tasks.base import Model
@@ -122,6 +123,8 @@ def _from_name(recipe: ImageClassification, count: int) -> tuple[nn.Module, str,
         hint = f"; did you mean {' or '.join(map(repr, near))}?" if near else ""
         msg = f"model {shown(recipe.model)} is no timm model and no folder here{hint}"
         raise ModelError(msg)
+    if not on_hub:
+        require_room_for_weights(recipe, lambda: _create(name, recipe, count, pretrained=False))
     if recipe.weights != "pretrained" and not on_hub:
         return _create(name, recipe, count, pretrained=False), name, "random weights"
     if name in _PACKAGES and (state := packaged_weights(name)) is not None:

@@ -17,6 +17,7 @@ from tunebook.errors import ModelError, RecipeError, TunebookError, shown
 from tunebook.hub import hub_or_cache
 from tunebook.losses import objective
 from tunebook.predicting import evaluating
+from tunebook.room import require_room_for_weights
 from tunebook.stages import Stages
 from tunebook.tasks.base import Model
 from tunebook.tasks.text_classification import adapters
@@ -222,6 +223,7 @@ def _create(source: str, config: Any, recipe: TextClassification) -> tuple[nn.Mo
     """Make the model; return it with the names of the parameters that its weights do not have."""
     from transformers import AutoModelForSequenceClassification as Auto  # noqa: PLC0415
 
+    require_room_for_weights(recipe, lambda: Auto.from_config(config, trust_remote_code=False))
     if recipe.weights != "pretrained":
         return Auto.from_config(config, trust_remote_code=False).float(), []
     module, info = Auto.from_pretrained(
