@@ -90,8 +90,8 @@ export const lab: JupyterFrontEndPlugin<void> = {
     if (palette) {
       const { form, showRuns, refresh, parameters, runNotebook, limit } = commandIds;
       addToPalette(palette, [form, showRuns, refresh, parameters, runNotebook, limit]);
-      palette.addItem({ command: commandIds.hold, category: 'Tunebook', args: { held: true } });
-      palette.addItem({ command: commandIds.hold, category: 'Tunebook', args: { held: false } });
+      addToPalette(palette, [commandIds.hold], { held: true });
+      addToPalette(palette, [commandIds.hold], { held: false });
     }
     if (settings) {
       preferences.load(settings, lab.id).catch(error => console.warn('Tunebook: no settings:', error));

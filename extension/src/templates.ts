@@ -93,9 +93,9 @@ function selected(browser: IDefaultFileBrowser | null): string | undefined {
 }
 
 /** List the commands that start something in the command palette. */
-export function addToPalette(palette: ICommandPalette, ids: readonly string[]): void {
+export function addToPalette(palette: ICommandPalette, ids: readonly string[], args?: ReadonlyJSONObject): void {
   const category = trans.__('Fine-tuning');
   for (const command of ids) {
-    palette.addItem({ command, category });
+    palette.addItem({ command, category, args });
   }
 }
