@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import math
 import time
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
+from torch import nn
 
 from tunebook import machine
 from tunebook.errors import StorageError
@@ -22,7 +22,7 @@ from tunebook.trunk import Cut, NoCut, Trace, Trunk, find_cut, spread_head, with
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
 
-    from torch import Tensor, nn
+    from torch import Tensor
 
     from tunebook.devices import Devices
     from tunebook.examples import Examples
@@ -33,15 +33,15 @@ if TYPE_CHECKING:
     from tunebook.tasks.base import Model, Reader, Task
 
 #: Changes when features are computed or kept in another way; older ones are then not found.
-_FORMAT = 1
+_FORMAT = 2
 #: Bytes of an example's activation up to which it is kept even if one epoch alone uses it.
 _SMALL = 65_536
 #: Largest activation that float16 keeps without coming near its end.
 _HALF_LIMIT = 2e4
 #: Share of the memory that the activations of one extraction batch may take, and how many of the largest are alive.
 _MEMORY_SHARE, _ALIVE = 1 / 16, 3
-#: What cached results may differ from others by, relative to the largest logit: exactly computed, and otherwise.
-_EXACT, _CLOSE = 1e-4, 5e-2
+#: What cached results may differ from others by, relative to the largest logit: exactly computed, in fp32, in bf16.
+_EXACT, _CLOSE, _IN_BF16 = 1e-4, 5e-2, 0.15
 #: Examples on which cached and uncached results are compared.
 _COMPARED = 8
 
@@ -133,6 +133,8 @@ class Features:
         self._direct = DirectFeed(task, model, reader)
         self._store = store
         self._trace: Trace | None = None
+        self._multiply_adds = 0.0
+        self._in_bf16: set[str] = set()
         self._cuts: dict[frozenset[str], Cut | NoCut] = {}
         self._extractors: dict[tuple[Any, ...], Extractor] = {}
         self._open: dict[tuple[str, int | None], tuple[FeatureRows, np.ndarray]] = {}
@@ -187,7 +189,7 @@ class Features:
             self._say(f"uncached: {error}")
             self.close()
             return self._direct
-        limit = _EXACT if self._is_exact else _CLOSE
+        limit = _EXACT if self._is_exact else _IN_BF16 if cut.boundary in self._in_bf16 else _CLOSE
         if not apart <= limit:
             self._say(f"uncached: kept features change the results by {apart:.2g} of the largest logit")
             self.close()
@@ -280,6 +282,20 @@ class Features:
             np.unique(np.linspace(0, len(order) - 1, min(count, len(order))).round().astype(int))
         ]
         return chosen
+
+    def _work(self) -> float:
+        """
+        Return the multiply-adds of a pass of all examples through the whole model.
+
+        Chosen by what one pass needs, the engine would depend on which passes were made before; so a run takes the same
+        one, and has the same bits, whatever is in the cache.
+        """
+        if not self._multiply_adds:
+            assert self._trace is not None  # noqa: S101 - its examples were looked at before
+            whole = _Whole(self._model.module, self._task.logits)
+            with without_gradients(self._model.module):
+                self._multiply_adds = multiply_adds(whole, self._trace.inputs)
+        return self._multiply_adds * len(self._examples)
 
     def _cut(self, frozen: frozenset[str], devices: Devices) -> Cut | NoCut:
         if frozen not in self._cuts:
@@ -379,10 +395,9 @@ class Features:
             prints.append(self._whole_fingerprint())
         options = [
             (option, self._tables(store, chosen, prints, view, option))
-            # Also those for which there is too little work now: another pass may have had more.
-            for option in candidates(trunk, example, work=math.inf, **engine)
+            for option in candidates(trunk, example, work=self._work(), **engine)
         ]
-        # What any of the engines left there before serves without making it again.
+        # What one of them left there before serves without making it again.
         ready = next((pair for pair in options if not any(len(table.missing(keys)) for table in pair[1])), None)
         if ready is None:
             extractor = self._extractor(trunk, prints, engine)
@@ -390,6 +405,8 @@ class Features:
             self._extractors = {(*prints, option[0], str(engine["device"])): extractor}
             ready = option, self._tables(store, chosen, prints, view, option)
         option, tables = ready
+        if option[1] == "bf16":
+            self._in_bf16 |= {cut.boundary for cut in chosen}
 
         def again() -> Extractor:
             # Also for features that are found damaged; they must come from what made them.
@@ -450,10 +467,8 @@ class Features:
         if key not in self._extractors:
             assert self._trace is not None  # noqa: S101 - its examples were looked at before
             with evaluating(self._model.module), without_gradients(self._model.module):
-                # Counted here and not at every load: where everything is there, no engine is made.
-                work = multiply_adds(trunk, self._trace.inputs) * len(self._examples)
                 # One at a time: each may hold a copy of the trunk.
-                self._extractors = {key: make_extractor(trunk, self._trace.inputs, work=work, **engine)}
+                self._extractors = {key: make_extractor(trunk, self._trace.inputs, work=self._work(), **engine)}
         return self._extractors[key]
 
     def _computing(
@@ -585,6 +600,17 @@ class Features:
             f"cache: the trunk ran {s.computed} times for {s.used} uses of its results "
             f"({s.found} found from before){gain}"
         )
+
+
+class _Whole(nn.Module):
+    """A model as a module that takes its inputs by name and gives logits."""
+
+    def __init__(self, module: nn.Module, logits: Callable[[Any, dict[str, Tensor]], Tensor]) -> None:
+        super().__init__()
+        self.model, self._logits = module, logits
+
+    def forward(self, **inputs: Tensor) -> Tensor:
+        return self._logits(self.model, inputs)
 
 
 def _now(devices: Devices) -> float:

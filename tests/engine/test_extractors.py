@@ -224,7 +224,7 @@ def test_an_engine_that_does_not_give_the_features_is_not_used(
 ) -> None:
     need("openvino")
     monkeypatch.setattr(extractors, "_has_depthwise", lambda _cut: True)
-    given_inputs = {"x": torch.ones(5, 2)}
+    given_inputs = {"x": torch.ones(extractors._ROWS_TOGETHER, 2)}
     extract = make_extractor(cut.eval(), given_inputs, work=MUCH)
     assert extract.name == "torch"
     assert re.search(reason, extract.words)
@@ -310,11 +310,33 @@ def test_multiply_adds_are_counted(module: nn.Module, example: dict[str, torch.T
 @given(rows=st.integers(0, 70), elements=st.integers(1, 10**7), size=st.floats(0, 1e4))
 def test_parts_make_up_the_batch_and_are_small(rows: int, elements: int, size: float) -> None:
     batch = {"x": torch.arange(rows).reshape(rows, 1).expand(rows, elements)}
-    parts = [part["x"][:, :1] for part in extractors._parts(batch, size)]
+    parts = [part["x"][:, :1] for part in extractors._parts(batch, size, 0)]
     assert torch.equal(torch.cat(parts), batch["x"][:, :1])
     counts = [len(part) for part in parts]
     assert max(counts) - min(counts) <= 1
     assert max(counts) <= max(1, extractors._LARGEST_ACTIVATION / (size * elements or 1e-9))
+
+
+@given(rows=st.integers(0, 70), together=st.integers(1, 40), fit=st.integers(1, 50))
+def test_parts_that_belong_together_have_one_size_whatever_the_batch(rows: int, together: int, fit: int) -> None:
+    batch = {"x": torch.arange(rows, dtype=torch.float32).reshape(rows, 1)}
+    parts = [part["x"] for part in extractors._parts(batch, extractors._LARGEST_ACTIVATION / fit, together)]
+    assert {len(part) for part in parts} <= {min(together, fit)}
+    assert torch.equal(torch.cat([*parts, batch["x"][:0]])[:rows], batch["x"])
+
+
+@pytest.mark.parametrize("precision", ["fp32", "bf16"])
+@pytest.mark.parametrize("engine", ["torch", "openvino", "onnxruntime"])
+def test_a_picture_has_the_same_bits_beside_any_others(engine: Any, precision: Any) -> None:
+    need(engine)
+    if precision == "bf16" and (engine == "onnxruntime" or not extractors._has_bf16("cpu")):
+        pytest.skip("no bf16 here")
+    cut, given_inputs = trunk("test_efficientnet"), inputs("test_efficientnet", 70)
+    extract = make_extractor(cut, given_inputs, wanted=engine, precision=precision, work=MUCH)
+    (whole,) = extract(given_inputs)
+    for rows in ([5], [69, 0, 3], list(range(40)), list(range(69, -1, -1))):
+        (some,) = extract({"x": given_inputs["x"][rows]})
+        assert torch.equal(some, whole[rows])
 
 
 def test_a_batch_in_parts_gives_the_same_features(monkeypatch: pytest.MonkeyPatch) -> None:

