@@ -425,10 +425,14 @@ class CostModel:
 
     def _advise(self, memory: int, change: Mapping[str, Any]) -> str:
         have = f"{amount(memory)} of memory expected and {amount(self.tables.memory.limit)} there"
-        if not change:
-            return f"{have}: no batch size and no freeze of this model would fit; choose a smaller model"
-        words = " and ".join(f"{name}={value!r}" for name, value in change.items())
-        return f"{have}: {words} would fit"
+        return f"{have}: {what_fits(change)}"
+
+
+def what_fits(change: Mapping[str, Any]) -> str:
+    """Say which change, as :attr:`Cost.change` has it, would let a recipe fit into memory."""
+    if not change:
+        return "no batch size and no freeze of this model would fit; choose a smaller model"
+    return " and ".join(f"{name}={value!r}" for name, value in change.items()) + " would fit"
 
 
 def _measured_fields(recipe: Recipe) -> Iterator[str]:

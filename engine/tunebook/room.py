@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 import torch
 
 from tunebook import cgroup
+from tunebook.cost import what_fits
 from tunebook.errors import ModelError, RecipeError, shown
 from tunebook.quantities import amount
 
@@ -93,8 +94,13 @@ def require_room(recipe: Recipe, module: nn.Module, stages: Stages, measure: Cal
     cost = measure()
     # Measuring has filled what training fills again.
     room = room_of(recipe) or 0
-    if cost is not None and not (estimate := cost.with_room(room).estimate(recipe)).fits:
-        raise RecipeError(f"{estimate.advice}, {_ANYWAY}")
+    if cost is None:
+        return
+    estimate = cost.with_room(room).estimate(recipe)
+    if not estimate.fits:
+        more = estimate.memory - cost.tables.memory.resident
+        have = f"{amount(more)} more of memory expected and {amount(room)} of {amount(cgroup.memory_limit() or 0)} left"
+        raise RecipeError(f"{have}: {what_fits(estimate.change)}, {_ANYWAY}")
 
 
 def _require_room_for_moments(recipe: Recipe, module: nn.Module, stages: Stages, room: int) -> None:

@@ -72,7 +72,9 @@ def test_a_recipe_that_does_not_fit_is_refused_with_the_change_that_would(recipe
     )
     room = round(least + 0.7 * (whole - least))
     limit(room)
-    with pytest.raises(RecipeError, match=r"of memory expected and .* there: .* would fit, or set on_memory='try'"):
+    with pytest.raises(
+        RecipeError, match=r"more of memory expected and .* of 2.0 GB left: .* would fit, or set on_memory='try'"
+    ):
         tunebook.load_model(recipe, examples)
     fitting = cost.with_room(room).estimate(recipe).change
     assert fitting
