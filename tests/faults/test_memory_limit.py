@@ -13,7 +13,7 @@ import pytest
 sys.path.insert(0, str(Path(__file__).parents[2]))
 from benchmarks.control_group import limited
 
-LIMIT = 1_600_000_000
+LIMIT = 2_000_000_000
 
 
 @pytest.mark.timeout(300)
