@@ -24,6 +24,8 @@ def fit(recipe: Recipe, examples: Examples, model: Model, mark: Callable[[], Non
         Accuracy after the last epoch, numbers of examples and of weights that train, the precision, and
         ``cache_mb``: what the cache folder holds at the end.
     """
+    import sklearn.metrics  # noqa: F401 - the loop would at its first evaluation; imports are set-up for all
+
     from tunebook.devices import Devices
     from tunebook.tasks import get_task
     from tunebook.training import Trainer

@@ -13,7 +13,7 @@ from torch import nn
 from tunebook import machine
 from tunebook.errors import StorageError
 from tunebook.examples import examples_to_fit
-from tunebook.extractors import candidates, make_extractor, multiply_adds
+from tunebook.extractors import COMPARED_ROWS, candidates, make_extractor, multiply_adds
 from tunebook.feature_store import FeatureStore
 from tunebook.feeds import CachedFeed, DirectFeed, starts
 from tunebook.predicting import evaluating
@@ -41,7 +41,7 @@ _HALF_LIMIT = 2e4
 #: Share of the memory that the activations of one extraction batch may take, and how many of the largest are alive.
 _MEMORY_SHARE, _ALIVE = 1 / 16, 3
 #: What cached results may differ from others by, relative to the largest logit: exactly computed, in fp32, in bf16.
-_EXACT, _CLOSE, _IN_BF16 = 1e-4, 5e-2, 0.15
+_EXACT, _CLOSE, _IN_BF16 = 1e-4, 5e-2, 0.2
 #: Examples on which cached and uncached results are compared.
 _COMPARED = 8
 
@@ -467,8 +467,9 @@ class Features:
         if key not in self._extractors:
             assert self._trace is not None  # noqa: S101 - its examples were looked at before
             with evaluating(self._model.module), without_gradients(self._model.module):
-                # One at a time: each may hold a copy of the trunk.
-                self._extractors = {key: make_extractor(trunk, self._trace.inputs, work=self._work(), **engine)}
+                # One at a time: each may hold a copy of the trunk. Two examples would say little of how engines differ.
+                example = self.reader.inputs(self._probe(COMPARED_ROWS))
+                self._extractors = {key: make_extractor(trunk, example, work=self._work(), **engine)}
         return self._extractors[key]
 
     def _computing(
