@@ -23,12 +23,13 @@ from papermill.clientwrap import PapermillNotebookClient
 from papermill.engines import Engine, papermill_engines
 from papermill.exceptions import PapermillExecutionError
 
+from tunebook.data_place import require_place
 from tunebook.errors import NotebookError, RecipeError, StorageError, TunebookError, shown
 from tunebook.parameters import settle_parameters
 from tunebook.progress import safe
 from tunebook.runs import Run, State
 from tunebook.storage import read_json, write_json, write_text
-from tunebook.templates import SUFFIX, load_notebook, source_of, task_of
+from tunebook.templates import SUFFIX, load_notebook, parameters_of, source_of, task_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
@@ -143,6 +144,8 @@ def execute(  # a front door: all but two are named, and optional
     ------
     RecipeError
         A parameter is not allowed; nothing was run.
+    DataError
+        The data is nowhere; nothing was run.
     StorageError
         A file cannot be written.
     ExecutionError
@@ -160,6 +163,8 @@ def execute(  # a front door: all but two are named, and optional
     kernel = _kernel_of(source)
     if output is not None:
         _check_output(output, notebook)
+    if task:
+        require_place(str(values.get("data", parameters_of(source).get("data", "demo"))))
 
     root = (values.get("runs_dir") if task else runs_dir) or "runs"
     stem = re.sub(r"[^\w.-]+", "-", notebook.stem).lstrip(".") or "notebook"

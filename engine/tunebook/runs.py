@@ -145,9 +145,7 @@ class Run:
         try:
             path.mkdir()
         except FileExistsError:
-            msg = (
-                f"run {shown(str(path))} is there already; choose another name, or go on with it: resume={str(path)!r}"
-            )
+            msg = f"run {shown(str(path))} is there already; choose another name{_other_way(path)}"
             raise StorageError(msg) from None
         except OSError as error:
             raise storage_error(path, error) from None
@@ -277,6 +275,17 @@ class Run:
         """Return ``recipe.json``: parameters, versions, seed and fingerprints."""
         found: dict[str, Any] = read_json(self.path / "recipe.json")
         return found
+
+
+def _other_way(path: Path) -> str:
+    """Say what can be done, beside choosing another name, where a run directory is there already."""
+    if (path / "recipe.json").exists():
+        return f", or go on with it: resume={str(path)!r}"
+    try:
+        # It had trained nothing yet; mostly a mistake in a parameter, which is mended by now.
+        return ", or remove that folder first: it failed before it began" if Run(path).state().state == "failed" else ""
+    except StorageError:  # no run's
+        return ""
 
 
 def is_heard_of(folder: Path, heartbeat: float, silence: float) -> bool:

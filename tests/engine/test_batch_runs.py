@@ -168,6 +168,7 @@ def begin_and_send(number: signal.Signals, file: str, *options: str) -> tuple[in
     return process.returncode, out, err
 
 
+@pytest.mark.slow
 @pytest.mark.timeout(600)
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGKILL])
 def test_a_parent_that_ends_leaves_no_process_and_all_can_be_resumed(call: Call, number: signal.Signals) -> None:
@@ -185,6 +186,7 @@ def test_a_parent_that_ends_leaves_no_process_and_all_can_be_resumed(call: Call,
     assert {said(name) for name in ("one", "two")} == {"resumed False\n"}
 
 
+@pytest.mark.slow
 @pytest.mark.timeout(600)
 @pytest.mark.filterwarnings("ignore")  # dask's own, of sockets that a killed worker leaves
 def test_a_cluster_that_loses_a_worker_finishes_all(call: Call) -> None:

@@ -730,6 +730,7 @@ small_run.train(Path("data"), Path("runs"), run="two", **{shared!r})
 """
 
 
+@pytest.mark.slow
 @pytest.mark.timeout(240)
 def test_two_processes_do_what_the_main_one_was_told(tmp_path: Path) -> None:
     small_run.make_pictures(tmp_path / "data")

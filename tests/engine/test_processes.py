@@ -24,6 +24,7 @@ small_run.train(Path("data"), Path("runs"), **changes)
 """
 
 
+@pytest.mark.slow
 @pytest.mark.timeout(240)
 def test_two_processes_give_the_losses_of_one(tmp_path: Path) -> None:
     sys.path.insert(0, str(SMALL_RUN))

@@ -51,7 +51,15 @@ def test_a_new_run_is_queued(tmp_path: Path) -> None:
 
 
 def test_the_same_name_is_refused(tmp_path: Path) -> None:
-    Run.create(tmp_path, "r", "t")
+    run = Run.create(tmp_path, "r", "t")
+    with pytest.raises(StorageError, match=r"is there already; choose another name$"):
+        Run.create(tmp_path, "r", "t")
+    run.update(state="failed")
+    with pytest.raises(
+        StorageError, match="choose another name, or remove that folder first: it failed before it began"
+    ):
+        Run.create(tmp_path, "r", "t")
+    (run.path / "recipe.json").write_text("{}")
     with pytest.raises(StorageError, match="is there already; choose another name, or go on with it: resume="):
         Run.create(tmp_path, "r", "t")
 

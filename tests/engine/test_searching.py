@@ -200,6 +200,7 @@ def test_mistakes_make_no_directory(begin: Callable[..., Searching], changes: An
 # What is interrupted
 
 
+@pytest.mark.slow
 def test_a_worker_that_is_killed_is_replaced_and_its_trial_run_again(begin: Callable[..., Searching]) -> None:
     killed: list[int] = []
 
@@ -219,6 +220,7 @@ def test_a_worker_that_is_killed_is_replaced_and_its_trial_run_again(begin: Call
     assert not list(_workers(os.getpid()))
 
 
+@pytest.mark.slow
 def test_a_trial_that_takes_every_worker_with_it_fails(
     begin: Callable[..., Searching], monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -271,6 +273,7 @@ def _after_trials(process: subprocess.Popen[str], count: int) -> None:
     pytest.fail(f"the search ended before it could be killed: {''.join(seen)[-2000:]}")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("workers", [0, 2])
 def test_a_parent_that_is_killed_goes_on_with_the_same_trials(pictures: Path, tmp_path: Path, workers: int) -> None:
     with _start_command(pictures, tmp_path, "--workers", str(workers)) as process:
@@ -299,6 +302,7 @@ def _asked(run: Path) -> list[dict[str, Any]]:
     return [trial.params for trial in optuna.load_study(study_name=run.name, storage=storage).trials]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("number", "code", "workers"), [(signal.SIGINT, 130, 2), (signal.SIGTERM, 143, 0)])
 def test_a_signal_stops_it_and_says_how_to_go_on(
     pictures: Path, tmp_path: Path, number: int, code: int, workers: int
@@ -350,6 +354,7 @@ def test_it_can_be_awaited_and_interrupted(begin: Callable[..., Searching]) -> N
 # On a cluster
 
 
+@pytest.mark.slow
 @pytest.mark.filterwarnings("ignore")  # dask's own, of sockets that a killed worker leaves
 def test_a_killed_worker_of_a_cluster_costs_no_trial(begin: Callable[..., Searching]) -> None:
     from distributed import LocalCluster

@@ -29,6 +29,7 @@ if TYPE_CHECKING:
 HANG = 30.0
 
 
+@pytest.mark.slow
 @pytest.mark.timeout(600)
 def test_files_that_may_not_grow_end_the_run_in_one_line_and_it_resumes(
     whole_of: Callable[[str], Whole], tmp_path: Path

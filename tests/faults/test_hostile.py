@@ -390,6 +390,7 @@ def _peak() -> int:
     return found
 
 
+@pytest.mark.slow
 def test_hostile_files_run_nothing_and_are_refused_in_one_line(made: Path, tmp_path: Path) -> None:
     from tunebook.checkpoints import Checkpoint, Checkpoints
     from tunebook.feature_store import FeatureStore

@@ -16,6 +16,7 @@ from benchmarks.control_group import limited
 LIMIT = 2_000_000_000
 
 
+@pytest.mark.slow
 @pytest.mark.timeout(300)
 @pytest.mark.parametrize(
     ("values", "said"),

@@ -113,6 +113,7 @@ def test_papermill_runs_it_as_it_is_and_nothing_imports_widgets(
     assert json.loads((tmp_path / "runs" / "small" / "state.json").read_text())["state"] == "finished"
 
 
+@pytest.mark.slow
 @pytest.mark.timeout(600)
 def test_jupyter_execute_runs_it(task: str, small: dict[str, Any], tmp_path: Path) -> None:
     notebook = nbformat.read(TEMPLATES[task], as_version=4)

@@ -249,6 +249,7 @@ def test_an_interrupt_of_the_kernel_leaves_a_checkpoint_and_the_curves(notebook:
     assert output.locator("img, .tb-curves").count() >= 1
 
 
+@pytest.mark.slow
 def test_a_page_that_is_loaded_again_shows_the_training_that_goes_on(notebook: Any, lab: Any, page: Page) -> None:
     book = notebook([_prepare("reloaded"), WATCH])
     book.command("notebook:run-all-cells")

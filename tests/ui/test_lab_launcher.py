@@ -130,6 +130,7 @@ def test_the_users_default_parameters_begin_every_form(folder: Path, jupyterlab:
         lab.request(settings, "PUT", {"raw": "{}"})
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("template", ["image-classification", "text-classification"])
 def test_a_background_run_goes_from_the_launcher_to_finished(
     folder: Path, jupyterlab: Any, lab: Any, page: Page, template: str

@@ -61,6 +61,7 @@ def _change_training(run: Run, output: Locator) -> None:
     output.get_by_role("button", name="Finish now").click()
 
 
+@pytest.mark.slow
 @pytest.mark.timeout(600)
 @pytest.mark.parametrize("task", TEMPLATES)
 def test_a_template_is_changed_by_hand_and_its_session_repeated_to_the_bit(

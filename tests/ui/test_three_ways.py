@@ -64,6 +64,7 @@ def _report(run: Path) -> dict[str, Any]:
     return report
 
 
+@pytest.mark.slow
 @pytest.mark.timeout(1800)
 @pytest.mark.parametrize("task", TEMPLATES)
 def test_weights_metrics_and_report_are_the_same_three_ways(task: str, notebook: Any, lab: Any, tmp_path: Path) -> None:
