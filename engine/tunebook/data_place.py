@@ -9,8 +9,7 @@ from pathlib import Path
 from tunebook.errors import DataError, did_you_mean, shown
 
 _DATASET_ID = re.compile(r"(hf:)?\w[\w.-]*/[\w.-]+")
-#: What ``data`` may be.
-KINDS = "demo, a folder, a table file or a dataset id such as owner/name"
+_KINDS = "demo, a folder, a table file or a dataset id such as owner/name"
 
 
 def is_dataset_id(data: str) -> bool:
@@ -39,5 +38,5 @@ def require_place(data: str) -> None:
     with suppress(OSError):
         near = [place.name for place in path.parent.iterdir() if not place.name.startswith(".")]
     found = did_you_mean(path.name, near)
-    msg = f"data {shown(data)}: no such folder or file{found}; data is {KINDS}, seen from {shown(str(Path.cwd()))}"
+    msg = f"data {shown(data)}: no such folder or file{found}; data is {_KINDS}, seen from {shown(str(Path.cwd()))}"
     raise DataError(msg)

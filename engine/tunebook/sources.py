@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 import pandas as pd
 
-from tunebook.data_place import KINDS, is_dataset_id, require_place
+from tunebook.data_place import is_dataset_id, require_place
 from tunebook.errors import DataError, did_you_mean, shown
 from tunebook.examples import Examples, make_splits
 from tunebook.labels import SEPARATOR, join_label, split_label
@@ -322,7 +322,10 @@ def load_examples(
         raw = _from_hub(recipe.data.removeprefix("hf:"), hub)
     else:
         require_place(recipe.data)
-        raise DataError(f"{source}: {'no folder and no table file' if suffixes else 'no table file'}; data is {KINDS}")
+        what = "a folder" if path.is_dir() else "no file"
+        raise DataError(
+            f"{source} is {what}; give a table file ({', '.join(TABLE_SUFFIXES)}) or a dataset id: owner/name"
+        )
     frame = tidy(raw, recipe, content, source)
     if not len(frame):
         msg = f"{source}: the table has no rows"

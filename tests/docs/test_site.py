@@ -75,7 +75,8 @@ def test_the_readme_is_short_and_has_the_commands() -> None:
     assert len(lines) < LONGEST
     commands = [line.split("  #")[0].strip() for line in lines]
     assert "pip install '.[demo]' && tunebook run image-classification" in commands
-    assert "pip install -e '.[test]' && pytest" in commands
+    assert "pip install -e '.[test]' && pytest -n 2 --dist loadfile" in commands
+    assert "pytest -n 2 --dist loadfile" in _text(".ci/run").splitlines(), "CI runs the same"
 
 
 def test_pictures_are_there_small_and_shown() -> None:

@@ -100,7 +100,7 @@ def texts(tmp_path_factory: pytest.TempPathFactory) -> Path:
 BAD_TEXTS: dict[str, tuple[dict[str, Any], type[TunebookError], list[str]]] = {
     "parameter of pictures": ({"image_size": 64}, RecipeError, ["unknown parameter 'image_size'"]),
     "missing table": ({"data": "{}/nowhere.csv"}, DataError, ["nowhere.csv", "no such"]),
-    "a folder": ({"data": "{}"}, DataError, ["no such"]),
+    "a folder": ({"data": "{}"}, DataError, ["is a folder; give a table file (.csv"]),
     "missing column": ({"text": "txet"}, DataError, ["'txet'", "did you mean 'text'"]),
     "one class": ({"data": "{}/one.csv"}, DataError, ["only one class", "good"]),
     "empty text": ({"data": "{}/empty.csv", "on_problem": "stop"}, DataError, ["empty", "row-31"]),

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 sys.path.insert(0, str(Path(__file__).parent))
 
 from lab_pages import _folder, _jupyterlab, _watched, write_run  # noqa: F401 - pytest takes fixtures by their names
-from playwright.sync_api import expect
+from playwright.sync_api import TimeoutError, expect  # noqa: A004 - Playwright's own
 from template_pages import wait
 
 from tunebook import templates
@@ -18,29 +18,35 @@ if TYPE_CHECKING:
     from playwright.sync_api import Locator, Page
 
 
-def opened(page: Page) -> Locator:
-    """Open the palette, and return it."""
-    page.evaluate("() => { void window.jupyterapp.commands.execute('apputils:activate-command-palette'); }")
+def found(page: Page, text: str, first_word: str) -> Locator:
+    """Open the palette, search in it, and return it once what it shows first holds a word."""
     palette = page.locator("#modal-command-palette")
-    expect(palette.locator("input")).to_be_focused()
+    first = palette.locator(".lm-CommandPalette-item").first
+    for attempt in range(5):
+        if not palette.is_visible():
+            page.evaluate("() => { void window.jupyterapp.commands.execute('apputils:activate-command-palette'); }")
+        try:
+            palette.locator("input").fill(text, timeout=2_000)
+            expect(first).to_contain_text(first_word, timeout=2_000)
+        except (AssertionError, TimeoutError):
+            # It closes when it loses the focus, which what was run before may still take.
+            if attempt == 4:
+                raise
+        else:
+            break
     return palette
 
 
 def choose(page: Page, text: str) -> None:
-    """Open the palette, type a text, and run the first command that it finds."""
-    palette = opened(page)
-    palette.locator("input").fill(text)
-    first = palette.locator(".lm-CommandPalette-item").first
-    expect(first).to_contain_text(text)
+    """Run the first command that the palette finds for a text."""
+    palette = found(page, text, text)
     palette.locator("input").press("Enter")
     expect(palette).to_be_hidden()
 
 
 def test_every_command_stands_below_one_heading(jupyterlab: Any, page: Page) -> None:
     jupyterlab()
-    palette = opened(page)
-    palette.locator("input").fill("Fine-tuning")
-    expect(palette.locator(".lm-CommandPalette-item").first).to_contain_text("Fine-tun")
+    palette = found(page, "Fine-tuning", "Fine-tun")
     shown = {text.strip() for text in palette.locator(".lm-CommandPalette-itemLabel").all_text_contents()}
     expected = {
         "Fine-tune a model…", "Show runs", "Refresh runs",
