@@ -31,6 +31,8 @@ _NAMES = {"pytorch-cpu": "torch"}
 _GIVEN = ("python", "pip")
 #: Seconds until a server that does not answer is given up.
 _PATIENCE = 120.0
+#: Variables that say where packages of Python and of Node.js come from, and whose certificates to trust.
+_INDEX = re.compile(r"(?i)pip_|ssl_|node_extra_ca|(npm|yarn)_|(https?|no)_proxy")
 #: Directories of programs that a bare image has; whatever else this machine has, such as a Node.js, is out of sight.
 _PLACES = ("/usr/bin", "/bin")
 
@@ -64,11 +66,9 @@ class Stage:
 
     @property
     def variables(self) -> dict[str, str]:
-        """Variables of the image, and of this machine those alone that lead to its package index."""
+        """Variables of the image, and of this machine those alone that lead to its package indexes."""
         path = os.pathsep.join([str(self.programs), *_PLACES])
-        index = {
-            name: value for name, value in os.environ.items() if re.match(r"(?i)pip_|ssl_|(https?|no)_proxy", name)
-        }
+        index = {name: value for name, value in os.environ.items() if _INDEX.match(name)}
         return {**index, "PATH": path, "HOME": str(self.home), "REPO_DIR": str(self.home), "LANG": "C.UTF-8"}
 
     def run(self, command: Sequence[str], log: str, extra: Mapping[str, str] | None = None) -> str:
