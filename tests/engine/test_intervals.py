@@ -95,8 +95,8 @@ def test_intervals_hold_what_is_true_and_what_was_seen() -> None:
     assert all(found[name] >= 0.88 for name in ("gap", "ratio", "change"))
 
 
-@pytest.mark.long
-@pytest.mark.timeout(3600)
+@pytest.mark.slow
+@pytest.mark.timeout(1200)
 @pytest.mark.parametrize("case", CASES)
 def test_coverage_is_95_percent_within_2(case: str) -> None:
     found = _coverage(1_000, *CASES[case])
