@@ -15,7 +15,7 @@ from tunebook.devices import Devices
 from tunebook.errors import TunebookError
 from tunebook.features import Features
 from tunebook.machine import plain_bars
-from tunebook.room import require_room
+from tunebook.room import require_room, room_of
 from tunebook.tuning import Session, Tuning
 
 if TYPE_CHECKING:
@@ -161,7 +161,7 @@ def known_cost(recipe: Recipe, examples: Examples, model: Model) -> CostModel | 
 
 def _require_room(recipe: Recipe, examples: Examples, model: Model) -> None:
     """See :func:`tunebook.room.require_room`; an accelerator has memory of its own, and an error for its end."""
-    if Devices(recipe, model.module).device.type == "cpu":
+    if room_of(recipe) is not None and Devices(recipe, model.module).device.type == "cpu":
         require_room(recipe, model.module, model.stages, lambda: known_cost(recipe, examples, model))
 
 
