@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import csv
 import os
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from itertools import islice
 from typing import TYPE_CHECKING, Any
 
 from tunebook.templates import list_templates
+from tunebook_lab.columns import MOST_COLUMNS, Choice, Column, describe, label_of, listed, path_of, text_of
 from tunebook_lab.errors import RequestError
 
 if TYPE_CHECKING:
@@ -21,11 +22,7 @@ _PICTURES = {".jpg", ".jpeg", ".png", ".webp", ".bmp", ".gif", ".tif", ".tiff"}
 _SPLITS = {"train", "training", "val", "valid", "validation", "test"}
 _TABLES = {".csv", ".parquet", ".jsonl"}
 _MOST_ENTRIES = 100_000
-_SAMPLE = 50
-_MOST_COLUMNS = 200
-_LABELS = ("label", "class", "category", "target", "sentiment", "y")
-_TEXTS = ("text", "sentence", "review", "content", "comment", "document", "tweet", "message", "title")
-_PATHS = ("path", "file", "filename", "file_name", "image", "image_path", "picture")
+_SAMPLE = 1000
 
 
 @dataclass
@@ -43,12 +40,19 @@ class Look:
         Of a table.
     values
         Task to the parameters that fit, the likeliest task first.
+    preview
+        What the columns hold, in the first ``rows`` rows.
+    choices
+        Parameter to the column for it; one without a column has to be asked for.
     """
 
     kind: str = "unknown"
     summary: str = "nothing to fine-tune on was recognised"
     columns: list[str] = field(default_factory=list)
     values: dict[str, dict[str, Any]] = field(default_factory=dict)
+    preview: list[Column] = field(default_factory=list)
+    rows: int = 0
+    choices: dict[str, Choice] = field(default_factory=dict)
 
 
 def look(root: Root, path: str, folder: str) -> dict[str, Any]:
@@ -91,7 +95,8 @@ def look(root: Root, path: str, folder: str) -> dict[str, Any]:
     ]
     return {
         "path": path, "kind": seen.kind, "summary": " ".join(seen.summary.split()), "columns": seen.columns,
-        "suggestions": suggestions,
+        "suggestions": suggestions, "preview": listed(seen.preview), "rows": seen.rows,
+        "choices": {name: asdict(choice) for name, choice in seen.choices.items()},
     }  # fmt: skip
 
 
@@ -139,16 +144,17 @@ def _table(path: Path) -> Look:
     if not columns:
         return Look(summary="a table without columns")
     summary = f"table with {len(columns)} columns: {', '.join(columns[:8])}{', ...' if len(columns) > 8 else ''}"  # noqa: PLR2004
-    label = _named(columns, _LABELS) or _few_values(columns, rows)
-    labelled = {"label": label} if label and label != "label" else {}
-    path_column = _picture_column(columns, rows)
-    text_column = _named(columns, _TEXTS) or _longest(columns, rows, label)
-    found: dict[str, dict[str, Any]] = {}
-    if path_column:
-        found["image-classification"] = labelled | ({"path": path_column} if path_column != "path" else {})
-    if text_column and not path_column:
-        found["text-classification"] = labelled | ({"text": text_column} if text_column != "text" else {})
-    return Look("table", summary, columns[:_MOST_COLUMNS], found)
+    preview = describe(columns, rows)
+    label = label_of(preview)
+    choices = {"label": label, "text": text_of(preview, label.column), "path": path_of(preview)}
+    has_pictures = any(column.type == "picture files" for column in preview)
+    task, content = ("image-classification", "path") if has_pictures else ("text-classification", "text")
+    # What is not clear is left out: the form asks for it.
+    named = {name: choices[name].column for name in ("label", content) if choices[name].column not in {"", name}}
+    is_of_use = has_pictures or any(column.type in {"text", "words"} for column in preview)
+    return Look(
+        "table", summary, columns[:MOST_COLUMNS], {task: named} if is_of_use else {}, preview, len(rows), choices
+    )
 
 
 def _lines(path: Path) -> tuple[list[str], list[list[str]]]:
@@ -193,43 +199,3 @@ def _parquet(path: Path) -> tuple[list[str], list[list[str]]]:
         raise RequestError(400, f"{path.name} is no Parquet file: {str(error).partition('.')[0]}") from None
     records = batch.to_pylist() if batch is not None else []
     return columns, [[str(record[column])[:1000] for column in columns] for record in records]
-
-
-def _named(columns: Sequence[str], wanted: Sequence[str]) -> str:
-    lower = {column.lower(): column for column in reversed(columns)}
-    return next((lower[name] for name in wanted if name in lower), "")
-
-
-def _column(columns: Sequence[str], rows: Sequence[Sequence[str]], name: str) -> list[str]:
-    place = columns.index(name)
-    return [row[place] for row in rows if len(row) > place]
-
-
-def _picture_column(columns: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
-    ordered = sorted(columns, key=lambda column: column.lower() not in _PATHS)
-    for column in ordered:
-        values = _column(columns, rows, column)
-        ends = [os.path.splitext(value)[1].lower() in _PICTURES for value in values]  # noqa: PTH122
-        if values and sum(ends) > len(ends) / 2:
-            return column
-    return ""
-
-
-def _few_values(columns: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
-    """Return the last column that says the same again and again."""
-    for column in reversed(columns):
-        values = _column(columns, rows, column)
-        if values and 1 < len(set(values)) <= len(values) / 4:
-            return column
-    return ""
-
-
-def _longest(columns: Sequence[str], rows: Sequence[Sequence[str]], label: str) -> str:
-    """Return the column with the longest values, if they are longer than a word."""
-    lengths = {
-        column: sum(map(len, values)) / len(values)
-        for column in columns
-        if column != label and (values := _column(columns, rows, column))
-    }
-    best = max(lengths, key=lambda column: lengths[column], default="")
-    return best if best and lengths[best] > 20 else ""  # noqa: PLR2004 - letters

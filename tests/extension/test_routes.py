@@ -113,6 +113,18 @@ async def test_data_is_looked_at(ask: Ask, root: Path) -> None:
     found = (await ask("data", path="texts.csv", folder="pets")).json
     values = {"data": "../texts.csv", "label": "sentiment", "text": "review"}
     assert {"template": "text-classification", "values": values} in found["suggestions"]
+    assert [column["type"] for column in found["preview"]] == ["text", "whole numbers"]
+    assert (found["rows"], found["preview"][1]["examples"]) == (20, ["0", "1", "0"])
+    assert found["choices"]["label"]["column"] == "sentiment"
+
+
+async def test_label_that_is_not_clear_is_not_suggested(ask: Ask, root: Path) -> None:
+    rows = "".join(f"{k},a sentence about things number {k},{'ns'[k % 2]},{k % 3}\n" for k in range(20))
+    (root / "table.csv").write_text("id,words,region,stars\n" + rows, encoding="utf-8")
+    found = (await ask("data", path="table.csv", folder="")).json
+    assert found["choices"]["label"]["column"] == ""
+    text = next(one for one in found["suggestions"] if one["template"] == "text-classification")
+    assert text["values"] == {"data": "table.csv", "text": "words"}
 
 
 async def test_runs_are_listed_and_then_what_changed(ask: Ask, root: Path) -> None:
