@@ -17,6 +17,7 @@ from tunebook.balance import class_weights
 from tunebook.errors import ModelError, RecipeError, TrainingError
 from tunebook.examples import examples_to_fit
 from tunebook.labels import THRESHOLD
+from tunebook.losses import divisor, target_weights
 from tunebook.schedules import lr_factor
 
 if TYPE_CHECKING:
@@ -530,10 +531,9 @@ def _losses(logits: Tensor, targets: Tensor, weights: Tensor, smoothing: Tensor,
         present = wanted * weights * functional.softplus(-logits)
         absent = (1.0 - wanted) * functional.softplus(logits)
         return (present + absent).sum(dim=(1, 2)) / max(targets.numel(), 1e-8)
-    wanted = (targets * (1.0 - smoothing) + smoothing / count) * weights
-    # Class weights of 0 may leave nothing of a batch: it then teaches nothing.
-    normaliser = wanted.sum(dim=(1, 2)).clamp(min=1e-8)
-    return -(wanted * logits.log_softmax(dim=2)).sum(dim=(1, 2)) / normaliser
+    wanted = targets * (1.0 - smoothing) + smoothing / count
+    normaliser = (wanted * target_weights(targets, weights)).sum(dim=(1, 2))
+    return -(wanted * weights * logits.log_softmax(dim=2)).sum(dim=(1, 2)) / divisor(normaliser)
 
 
 def _measure(scores: Tensor, truth: Tensor) -> dict[str, list[float]]:

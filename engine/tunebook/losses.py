@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import TYPE_CHECKING, Protocol
 
 from torch.nn import functional
@@ -33,15 +34,22 @@ class Objective(Protocol):
 
 
 class OneOfMany:
-    """Every example has exactly one class: softmax and cross-entropy."""
+    """
+    Every example has exactly one class: softmax and cross-entropy.
+
+    The loss divided by its normaliser is torch's ``CrossEntropyLoss(weight, label_smoothing=...)`` of class numbers, and
+    of two classes blended the blend of theirs.
+    """
 
     def loss(self, logits: Tensor, targets: Tensor, weights: Tensor, smoothing: float) -> Tensor:
         """Return the sum of :func:`weighted_cross_entropy`."""
         return weighted_cross_entropy(logits, targets, weights, smoothing)
 
     def normaliser(self, targets: Tensor, weights: Tensor, smoothing: float) -> Tensor:
-        """Return the sum of the weights of the targets, as torch's weighted mean does."""
-        return (smoothed(targets, smoothing) * weights).sum()
+        """Return the sum of the weights of the targets as they were before smoothing, as torch's weighted mean does."""
+        if not smoothing:
+            return (targets * weights).sum()
+        return (smoothed(targets, smoothing) * target_weights(targets, weights)).sum()
 
     def scores(self, logits: Tensor) -> Tensor:
         """Turn logits into probabilities that add up to 1 over the classes."""
@@ -72,6 +80,35 @@ def objective(recipe: Recipe) -> Objective:
 def smoothed(targets: Tensor, smoothing: float) -> Tensor:
     """Return targets of which a share is spread evenly over all classes."""
     return targets * (1.0 - smoothing) + smoothing / targets.shape[1] if smoothing else targets
+
+
+def target_weights(targets: Tensor, weights: Tensor) -> Tensor:
+    """
+    Return how much each example counts: the weight of its class.
+
+    Parameters
+    ----------
+    targets
+        Shape (n, classes), each row at least 0 with sum 1: the weights of blended classes are blended.
+    weights
+        Shape (classes,), or any that fits targets, at least 0; dimensions in front of both stay.
+
+    Returns
+    -------
+    Tensor
+        Shape (n, 1). Equal weights come back as they are, to the last bit.
+    """
+    return (targets * weights).sum(dim=-1, keepdim=True) / targets.sum(dim=-1, keepdim=True)
+
+
+def divisor(normaliser: Tensor) -> Tensor:
+    """
+    Return what losses are divided by: the normaliser, or infinity where it is 0.
+
+    Class weights of 0 may leave nothing of a batch, and torch's mean is then not a number. Here such a batch has the
+    loss 0 and teaches nothing, also where smoothing would have it teach the other classes.
+    """
+    return normaliser.masked_fill(normaliser <= 0.0, math.inf)
 
 
 def weighted_cross_entropy(logits: Tensor, targets: Tensor, weights: Tensor, smoothing: float) -> Tensor:

@@ -19,6 +19,7 @@ from tunebook.errors import TrainingError, TunebookError
 from tunebook.examples import examples_to_fit
 from tunebook.fairness import GapMeter, monitored
 from tunebook.features import Features
+from tunebook.losses import divisor
 from tunebook.metrics import measure
 from tunebook.mitigating import Mitigation
 from tunebook.predicting import predict_scores
@@ -393,8 +394,7 @@ class Trainer:
         weights = self._weights_of(rows, len(batches))
         parts = zip(targets, weights, strict=True)
         normaliser = torch.stack([objective.normaliser(part, each, smoothing) for part, each in parts]).sum()
-        # Class weights of 0 may leave nothing of a batch: it then teaches nothing.
-        normaliser = self.devices.add_up(normaliser).clamp(min=1e-8)
+        normaliser = divisor(self.devices.add_up(normaliser))
         losses = []
         for batch, wanted, each in zip(batches, targets, weights, strict=True):
             with self.devices.autocast():

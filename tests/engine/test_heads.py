@@ -15,6 +15,7 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 from torch import nn
+from torch.nn.functional import binary_cross_entropy_with_logits, cross_entropy
 
 from tunebook import heads
 from tunebook.errors import ModelError, RecipeError, TrainingError
@@ -78,6 +79,7 @@ VARIED: list[dict[str, Any]] = [
     {"schedule": "constant", "warmup": 0.0, "clip_norm": 0.0},
     {"clip_norm": 0.01, "epochs": 4},
     {"class_weights": {"a": 0.0, "b": 0.0}, "batch_size": 2},
+    {"class_weights": {"a": 0.0, "b": 3.0}, "batch_size": 2, "label_smoothing": 0.3},
     {"lr": 0.1, "monitor": "loss", "patience": 1, "epochs": 8},
     {"monitor": "accuracy"},
 ]
@@ -239,10 +241,16 @@ def _by_hand(head: nn.Sequential, recipe: Recipe, data: HeadData) -> list[float]
     for epoch in range(recipe.epochs):
         batches = data.batches(recipe, epoch)
         for rows in batches:
-            targets = data.targets[rows]
-            total = objective.loss(head(data.features[rows]), targets, weights, recipe.label_smoothing)
+            targets, smoothing = data.targets[rows], recipe.label_smoothing
+            logits = head(data.features[rows])
             optimizer.zero_grad()
-            (total / objective.normaliser(targets, weights, recipe.label_smoothing).clamp(min=1e-8)).backward()
+            if data.multi_label:
+                wanted = targets * (1 - smoothing) + smoothing / 2
+                binary_cross_entropy_with_logits(logits, wanted, pos_weight=weights).backward()
+            elif weights[targets.argmax(1)].any():
+                cross_entropy(logits, targets.argmax(1), weight=weights, label_smoothing=smoothing).backward()
+            else:  # torch would divide by 0
+                (logits * 0.0).sum().backward()
             if recipe.clip_norm:
                 nn.utils.clip_grad_norm_(head.parameters(), recipe.clip_norm)
             for group in optimizer.param_groups:

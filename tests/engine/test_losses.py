@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from torch.nn.functional import cross_entropy, one_hot
 
-from tunebook.losses import AnyOfMany, Objective, OneOfMany, weighted_cross_entropy
+from tunebook.losses import AnyOfMany, Objective, OneOfMany, divisor, weighted_cross_entropy
 
 
 def some(soft: bool) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor, torch.Tensor]:  # noqa: FBT001
@@ -51,6 +51,53 @@ def test_smoothing_without_weights_is_torch_s_mean() -> None:
     logits, labels, targets, _ = some(soft=False)
     total, norm = mean_of(logits, targets, torch.ones(5), 0.3)
     torch.testing.assert_close(total / norm, cross_entropy(logits, labels, label_smoothing=0.3))
+
+
+@given(
+    st.integers(1, 8),
+    st.integers(2, 5),
+    st.integers(0, 1000),
+    st.floats(0.0, 0.99),
+    st.lists(st.sampled_from([0.0, 1e-3, 0.5, 1.0, 7.0]), min_size=5, max_size=5),
+)
+def test_weights_and_smoothing_together_are_torch_s_loss_and_gradient(
+    n: int, classes: int, seed: int, smoothing: float, several: list[float]
+) -> None:
+    generator = torch.Generator().manual_seed(seed)
+    logits = torch.randn(n, classes, generator=generator, dtype=torch.float64, requires_grad=True)
+    labels = torch.randint(0, classes, (n,), generator=generator)
+    weights = torch.tensor(several[:classes], dtype=torch.float64)
+    total, norm = mean_of(logits, one_hot(labels, classes).double(), weights, smoothing)
+    ours = total / divisor(norm)
+    theirs = cross_entropy(logits, labels, weight=weights, label_smoothing=smoothing)
+    if not weights[labels].any():
+        # torch divides by 0 here.
+        assert not torch.isfinite(theirs)
+        theirs = (logits * 0.0).sum()
+    torch.testing.assert_close(ours, theirs)
+    torch.testing.assert_close(torch.autograd.grad(ours, logits), torch.autograd.grad(theirs, logits))
+
+
+@pytest.mark.parametrize("soft", [False, True])
+@pytest.mark.parametrize("smoothing", [0.0, 0.3])
+def test_equal_weights_change_no_bit_of_the_normaliser(soft: bool, smoothing: float) -> None:  # noqa: FBT001
+    _, _, targets, _ = some(soft)
+    plain = (targets * (1.0 - smoothing) + smoothing / 5 if smoothing else targets).sum()
+    assert torch.equal(OneOfMany().normaliser(targets, torch.ones(5), smoothing), plain)
+    by_example = torch.full((17, 1), 2.0)
+    assert torch.equal(OneOfMany().normaliser(targets, torch.ones(5) * by_example, smoothing), 2.0 * plain)
+
+
+def test_blended_classes_give_the_blend_of_their_losses() -> None:
+    logits, labels, targets, weights = some(soft=False)
+    other = labels.roll(1)
+    blended = 0.25 * targets + 0.75 * one_hot(other, 5).float()
+    total, norm = mean_of(logits, blended, weights, 0.2)
+    parts = [
+        cross_entropy(logits, which, weight=weights, label_smoothing=0.2, reduction="sum") for which in (labels, other)
+    ]
+    wanted = (0.25 * parts[0] + 0.75 * parts[1]) / (0.25 * weights[labels] + 0.75 * weights[other]).sum()
+    torch.testing.assert_close(total / norm, wanted)
 
 
 def test_gradients_are_torch_s() -> None:

@@ -18,7 +18,7 @@ sys.path.insert(0, {faults!r})
 import small_run
 changes = dict(
     run=sys.argv[1], batch_size=14, unfreeze=[], epochs=2, augment="none", mixup=0.0, dropout=None, sampler="none",
-    stochastic_depth=None, class_weights="balanced", precision="fp32",
+    stochastic_depth=None, class_weights={{"blue": 0.2, "green": 3.0}}, label_smoothing=0.1, precision="fp32",
 )
 small_run.train(Path("data"), Path("runs"), **changes)
 """
