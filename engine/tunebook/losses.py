@@ -37,8 +37,8 @@ class OneOfMany:
     """
     Every example has exactly one class: softmax and cross-entropy.
 
-    The loss divided by its normaliser is torch's ``CrossEntropyLoss(weight, label_smoothing=...)`` of class numbers, and
-    of two classes blended the blend of theirs.
+    The loss divided by its normaliser is torch's ``CrossEntropyLoss(weight, label_smoothing=...)`` of class numbers.
+    Where two classes are blended, both sums are the blend of theirs.
     """
 
     def loss(self, logits: Tensor, targets: Tensor, weights: Tensor, smoothing: float) -> Tensor:
