@@ -50,12 +50,30 @@ export interface IChecked {
   readonly problems: { readonly [name: string]: string };
 }
 
+/** A column of a table: what it holds, and its values in the first rows. */
+export interface IColumn {
+  readonly name: string;
+  readonly type: string;
+  readonly distinct: number;
+  readonly missing: number;
+  readonly examples: readonly string[];
+}
+
+/** The column for a parameter; an empty one is not clear, and has to be asked for. */
+export interface IColumnChoice {
+  readonly column: string;
+  readonly why: string;
+}
+
 export interface IData {
   readonly path: string;
   readonly kind: 'pictures' | 'table' | 'unknown';
   readonly summary: string;
   readonly columns: readonly string[];
   readonly suggestions: readonly { readonly template: string; readonly values: Values }[];
+  readonly preview: readonly IColumn[];
+  readonly rows: number;
+  readonly choices: { readonly [name: string]: IColumnChoice };
 }
 
 export type RunState = 'queued' | 'running' | 'finished' | 'stopped' | 'failed' | 'died' | 'unreadable';

@@ -22,6 +22,8 @@ if TYPE_CHECKING:
 
 #: The group of parameters that no recipe knows.
 PLAIN_GROUP = "Parameters"
+#: What is looked at first in its group: the columns of a table stand beside each other.
+_FIRST = ("data", "text", "path", "label", "sensitive")
 _WORDS = {"lr": "learning rate", "dir": "folder", "lora": "LoRA", "onnx": "ONNX"}
 _TYPES: dict[type, str] = {
     bool: "boolean",
@@ -213,7 +215,13 @@ def _recipe_schema(recipe: type[Recipe]) -> dict[str, Any]:
     schema = recipe.model_json_schema()
     defaults = recipe().model_dump(mode="json")
     order = {group: place for place, group in enumerate(GROUPS)}
-    rows = sorted(schema["properties"].items(), key=lambda row: order.get(row[1].get("group", ""), len(order)))
+    rows = sorted(
+        schema["properties"].items(),
+        key=lambda row: (
+            order.get(row[1].get("group", ""), len(order)),
+            _FIRST.index(row[0]) if row[0] in _FIRST else len(_FIRST),
+        ),
+    )
     properties = {
         name: {**node, "title": _title(name), "default": defaults[name]} for name, node in rows
     }  # fmt: skip

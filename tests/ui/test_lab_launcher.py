@@ -98,6 +98,53 @@ def test_data_is_chosen_in_the_file_browsers_dialog(folder: Path, jupyterlab: An
     expect(control(page, "data")).to_have_value("reviews.csv")
 
 
+def test_columns_of_a_table_are_seen_and_chosen_and_an_unclear_label_is_asked_for(
+    folder: Path, jupyterlab: Any, page: Page
+) -> None:
+    rows = "".join(
+        f"{k},thing {k} was as good as it could be,{'ns'[k % 2]},{k % 5},{20 + k},{k}.JPG\n" for k in range(30)
+    )
+    (folder / "table.csv").write_text(f"id,review,region,stars,<b>age</b>,picture\n{rows}", encoding="utf-8")
+    open_form(jupyterlab(), page, "text-classification", folder.name)
+    expect(control(page, "label")).to_have_count(0)  # the demo has columns of its own
+    control(page, "data").fill("table.csv")
+    preview = page.locator(".jp-Tunebook-Preview tbody tr")
+    expect(preview).to_have_count(6)
+    expect(preview.nth(3)).to_have_text("starswhole numbers5012")
+    expect(preview.nth(1)).to_contain_text("text")
+    assert control(page, "text").input_value() == "review"
+    assert control(page, "label").input_value() == ""
+    page.get_by_role("button", name="Create notebook").click()
+    expect(page.get_by_role("alert").filter(has_text="Choose the column with the class")).to_have_count(2)
+    assert not list(folder.glob("*.ipynb"))
+    control(page, "label").select_option("stars")
+    page.get_by_role("group", name="Sensitive").get_by_label("<b>age</b> (whole numbers, 30 values)").check()
+    row = page.locator(".jp-Tunebook-Row[data-name=freeze]")
+    row.locator("select").select_option(label="all but the last stages")
+    row.get_by_label("Freeze: how many stages").fill("2")
+    assert page.get_by_label("Unfreeze, step 1: what is frozen").count() == 1
+    page.get_by_role("button", name="Create notebook").click()
+    page.locator(".jp-Notebook .jp-Cell").first.wait_for()
+    source = (folder / "text-classification.ipynb").read_text(encoding="utf-8")
+    cells = json.loads(source)["cells"]
+    cell = "".join(next("".join(c["source"]) for c in cells if "parameters" in c["metadata"].get("tags", [])))
+    for line in ('= "stars" ', '= "review" ', '= ["<b>age</b>"] ', "= -2 ", '= "table.csv" '):
+        assert line in cell
+
+
+def test_form_of_a_folder_of_pictures_has_no_fields_of_tables(folder: Path, jupyterlab: Any, page: Page) -> None:
+    for label in ("cat", "dog"):
+        (folder / "pets" / label).mkdir(parents=True)
+        Image.new("RGB", (8, 8)).save(folder / "pets" / label / "a.png")
+    open_form(jupyterlab(), page, "image-classification", folder.name)
+    expect(control(page, "sensitive")).to_be_visible()  # of the demo's groups one can choose
+    control(page, "data").fill("pets")
+    expect(control(page, "sensitive")).to_have_count(0)
+    shown = set(page.locator(".jp-Tunebook-Row").evaluate_all("rows => rows.map(row => row.dataset.name)"))
+    assert not shown & {"label", "path", "sensitive", "multi_label", "mitigate", "remedy"}
+    assert {"image_size", "epochs", "class_weights"} <= shown
+
+
 def test_models_that_fit_this_machine_come_first(jupyterlab: Any, page: Page) -> None:
     open_form(jupyterlab(), page, "image-classification", "")
     labels = page.locator(".jp-Tunebook-Row[data-name=model] datalist option").evaluate_all(

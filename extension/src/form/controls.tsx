@@ -2,6 +2,7 @@ import { JSONExt, ReadonlyJSONValue } from '@lumino/coreutils';
 import * as React from 'react';
 
 import { trans } from '../translation';
+import { FreezeControl, isFreeze } from './freeze';
 import { alternativeOf, alternatives, IAlternative, INode, Kind } from './schema';
 
 /** What every control of the form is given. */
@@ -11,6 +12,10 @@ export interface IControl {
   readonly value: ReadonlyJSONValue;
   readonly invalid: boolean;
   readonly describedBy: string;
+  /** What an empty value means. */
+  readonly empty: string;
+  /** The parameter in words, for controls that no label of the page is tied to. */
+  readonly named: string;
   readonly onChange: (value: ReadonlyJSONValue) => void;
 }
 
@@ -21,6 +26,8 @@ interface IText extends Omit<IControl, 'node'> {
   readonly placeholder?: string;
   readonly numeric?: boolean;
   readonly list?: string;
+  /** Whether it stands beside the control that the label names. */
+  readonly beside?: boolean;
 }
 
 /** A line of text that stays as typed while it is being typed. */
@@ -43,6 +50,7 @@ function TextControl(props: IText): JSX.Element {
       list={props.list}
       value={text}
       placeholder={props.placeholder}
+      aria-label={props.beside ? props.named : undefined}
       aria-invalid={props.invalid}
       aria-describedby={props.describedBy}
       onChange={event => {
@@ -93,7 +101,7 @@ function writePlain(value: ReadonlyJSONValue): string {
 }
 
 /** A control for one way of writing a value. */
-export function PlainControl(props: IControl & { kind: Kind; placeholder?: string; list?: string }): JSX.Element {
+export function PlainControl(props: IControl & { kind: Kind; placeholder?: string; list?: string; beside?: boolean }): JSX.Element {
   const { kind, node, ...rest } = props;
   switch (kind) {
     case 'boolean':
@@ -178,7 +186,7 @@ const first: Record<Kind, ReadonlyJSONValue> = {
 };
 
 /** A control for a value that can be written in several ways: a choice, or a value of another kind beside it. */
-export function UnionControl(props: IControl): JSX.Element {
+function UnionControl(props: IControl): JSX.Element {
   const ways = alternatives(props.node);
   const nullable = ways.find(way => way.kind === 'null');
   const others = ways.filter(way => way.kind !== 'null');
@@ -196,7 +204,7 @@ function NullableControl(props: IControl & { way: IAlternative }): JSX.Element {
     <TextControl
       {...rest}
       numeric={numeric}
-      placeholder={trans.__('default')}
+      placeholder={props.empty}
       write={way.kind === 'array' ? value => (value === null ? '' : writeList(value)) : writePlain}
       read={text => (text.trim() === '' ? null : read(text))}
     />
@@ -242,7 +250,7 @@ function ChoiceOrValueControl(props: IControl & { ways: IAlternative[] }): JSX.E
         </select>
       </div>
       {beside && beside.kind !== 'choice' && beside.kind !== 'null' && (
-        <PlainControl {...props} id={`${props.id}-value`} kind={beside.kind} node={beside.node} />
+        <PlainControl {...props} id={`${props.id}-value`} kind={beside.kind} node={beside.node} beside />
       )}
     </div>
   );
@@ -256,7 +264,7 @@ function PairsControl(props: IControl): JSX.Element {
     props.onChange(rows.map((pair, i) => (i === row ? pair.map((old, j) => (j === column ? value : old)) : pair)));
   const next = rows.length ? Number(rows[rows.length - 1][0]) + 1 : 1;
   return (
-    <div className="jp-Tunebook-Pairs" role="group" aria-describedby={props.describedBy}>
+    <div className="jp-Tunebook-Pairs" role="group" aria-label={props.named} aria-describedby={props.describedBy}>
       {rows.map((pair, row) => (
         <div className="jp-Tunebook-Pair" key={row}>
           {parts.map((part, column) => (
@@ -265,6 +273,12 @@ function PairsControl(props: IControl): JSX.Element {
               <AnyControl
                 {...props}
                 id={`${props.id}-${row}-${column}`}
+                named={
+                  column === 0
+                    ? trans.__('%1, step %2: from epoch', props.named, row + 1)
+                    : trans.__('%1, step %2: what is frozen', props.named, row + 1)
+                }
+                beside
                 node={part}
                 value={pair[column] ?? null}
                 onChange={value => put(row, column, value)}
@@ -285,6 +299,7 @@ function PairsControl(props: IControl): JSX.Element {
         id={props.id}
         type="button"
         className="jp-Tunebook-Pair-add jp-mod-styled"
+        aria-label={trans.__('%1: add a step', props.named)}
         onClick={() => props.onChange([...rows, [next, rows.length ? (rows[rows.length - 1][1] ?? 'none') : 'none']])}
       >
         {trans.__('+ step')}
@@ -294,8 +309,11 @@ function PairsControl(props: IControl): JSX.Element {
 }
 
 /** The control that suits a schema node. */
-export function AnyControl(props: IControl): JSX.Element {
+export function AnyControl(props: IControl & { beside?: boolean }): JSX.Element {
   const ways = alternatives(props.node);
+  if (isFreeze(props.node)) {
+    return <FreezeControl {...props} />;
+  }
   if (ways.length === 1) {
     return <PlainControl {...props} kind={ways[0].kind} node={ways[0].node} />;
   }

@@ -12,7 +12,7 @@ import type { IPreferences } from '../preferences';
 import type { Server } from '../server';
 import { trans } from '../translation';
 import { chooseTemplate } from './choice';
-import { chooseData, valuesFor } from './data';
+import { dataSource } from './data';
 import { FormPanel, IFormSource } from './panel';
 import { changed, Values } from './schema';
 import { sweepOf } from './search';
@@ -113,10 +113,7 @@ function formSource(parts: IFormParts, template: string, folder: string, tab: IT
       return loaded;
     },
     where: folder ? trans.__('in %1', folder) : '',
-    browse: async () => {
-      const path = await chooseData(documents, folder);
-      return path === undefined ? undefined : valuesFor(server, path, folder, template);
-    },
+    ...dataSource(server, documents, folder),
     check: async values => {
       const { task } = await form;
       return task ? (await server.check(task, values)).problems : {};

@@ -4,12 +4,13 @@ import { customizeValidator } from '@rjsf/validator-ajv8';
 import type { RJSFSchema } from '@rjsf/utils';
 import * as React from 'react';
 
-import type { IForm } from '../contract';
+import type { IData, IForm } from '../contract';
 import { bytes } from '../quantities';
 import { oneLine } from '../server';
 import { language, trans } from '../translation';
 import { formFields, formTemplates, IFormContext, uiSchemaOf } from './layout';
-import { changed, resolved, Values } from './schema';
+import { settled, unsettled, useLook } from './look';
+import { changed, label, resolved, Values } from './schema';
 import { ISearch, noSearch, SearchSection, sweepOf } from './search';
 
 const validator = customizeValidator<ReadonlyJSONObject>();
@@ -30,7 +31,9 @@ export interface IFormViewProps {
   /** Heading; the template's title where it is missing. */
   readonly title?: string;
   readonly where: string;
-  readonly browse: (current: Values) => Promise<Values | undefined>;
+  readonly browse: () => Promise<Values | undefined>;
+  /** What the data is that the form names; undefined where that cannot be known from here. */
+  readonly look: (data: string) => Promise<IData | undefined>;
   readonly check: (values: Values) => Promise<{ readonly [name: string]: string }>;
   readonly onChange: (values: Values) => void;
 }
@@ -57,6 +60,16 @@ export function FormView(props: IFormViewProps): JSX.Element {
     props.onChange(next);
   };
   const different = changed(values, form.defaults);
+  const names = React.useMemo(() => new Set(Object.keys(schema.properties)), [schema]);
+  const look = useLook(values.data, props.look);
+  const open = unsettled(look, values, names);
+
+  React.useEffect(() => {
+    const found = settled(look, latest.current, names);
+    if (Object.keys(found).length > 0) {
+      put({ ...latest.current, ...found });
+    }
+  }, [look]);
 
   React.useEffect(() => {
     let current = true;
@@ -78,13 +91,23 @@ export function FormView(props: IFormViewProps): JSX.Element {
     problems,
     computed: new Set(form.computed),
     browse: async () => {
-      const found = await props.browse(latest.current);
+      const found = await props.browse();
       if (found) {
         put({ ...latest.current, ...found });
       }
-    }
+    },
+    look,
+    unsettled: open,
+    values,
+    defaults: form.defaults
   };
   const act = async (action: IAction): Promise<void> => {
+    const [asked] = Object.keys(open);
+    if (asked !== undefined) {
+      setFailure(`${label(asked)}: ${open[asked]}`);
+      document.getElementById(`root_${asked}`)?.focus();
+      return;
+    }
     setBusy(action.label);
     setFailure('');
     try {
@@ -95,7 +118,7 @@ export function FormView(props: IFormViewProps): JSX.Element {
       setBusy('');
     }
   };
-  const wrong = Object.keys(problems).filter(name => name !== '').length;
+  const wrong = new Set([...Object.keys(problems), ...Object.keys(open)].filter(name => name !== '')).size;
   const searching = sweepOf(search) !== undefined;
   return (
     <div className="jp-Tunebook-Form">

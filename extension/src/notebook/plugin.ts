@@ -6,7 +6,7 @@ import { INotebookTracker, NotebookPanel } from '@jupyterlab/notebook';
 
 import { commandIds } from '../commands';
 import type { IForm } from '../contract';
-import { chooseData, valuesFor } from '../form/data';
+import { dataSource } from '../form/data';
 import { FormPanel, IFormSource } from '../form/panel';
 import { changed, Values } from '../form/schema';
 import { sweepOf } from '../form/search';
@@ -135,10 +135,7 @@ function formSource(parts: INotebookParts, notebook: NotebookPanel, close: () =>
     load,
     title: trans.__('Parameters of %1', PathExt.basename(notebook.context.path)),
     where: notebook.context.path,
-    browse: async () => {
-      const path = await chooseData(documents, folder);
-      return path === undefined ? undefined : valuesFor(server, path, folder, '');
-    },
+    ...dataSource(server, documents, folder),
     check: async values => {
       const { task } = await form;
       return task ? (await server.check(task, values)).problems : {};
