@@ -71,6 +71,7 @@ def write_card(
     metrics = report.metrics
     counts = examples.counts()
     notes = [f"- {escape(note)}" for note in examples.notes]
+    notes += [f"- {escape(kind)}: {escape(text)}." for kind, text in examples.remarks]
     notes += [f"- Dropped by the checks: {number} ({escape(kind)})." for kind, number in dropped.items()]
     defaults = type(recipe)().model_dump()
     parameters = pd.DataFrame(

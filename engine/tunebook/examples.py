@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import hashlib
+import json
 from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
@@ -43,6 +44,10 @@ class Examples:
         Whether an example may have any number of classes: its label then names them, see :mod:`tunebook.labels`.
     derived
         Sensitive column -> how it was worked out, of those that were not recorded; the bias report marks them.
+    remarks
+        What reading left out or changed: kind and sentence each; the checks begin with them.
+    reading
+        What the task worked out of these examples to read each of them, as JSON; it stays when some are dropped.
     """
 
     frame: pd.DataFrame
@@ -52,6 +57,8 @@ class Examples:
     notes: tuple[str, ...] = field(default=())
     multi_label: bool = False
     derived: Mapping[str, str] = field(default_factory=dict)
+    remarks: tuple[tuple[str, str], ...] = ()
+    reading: Mapping[str, Any] = field(default_factory=dict)
 
     def __len__(self) -> int:
         return len(self.frame)
@@ -118,7 +125,7 @@ class Examples:
         return replace(self, frame=self.frame.loc[sorted(chosen)].reset_index(drop=True))
 
     def fingerprint(self) -> str:
-        """Return a SHA-256 over the table: ids, contents, labels, splits and attributes."""
+        """Return a SHA-256 over the table: ids, contents, labels, splits and attributes, and how it is read."""
         columns = ["id", "content", "label", "split", *self.sensitive]
         digest = hashlib.sha256()
         for column in columns:
@@ -126,6 +133,8 @@ class Examples:
             for value in self.frame[column].astype(str):
                 raw = value.encode("utf-8", "surrogatepass")
                 digest.update(len(raw).to_bytes(8, "little") + raw)
+        if self.reading:
+            digest.update(json.dumps(self.reading, sort_keys=True).encode())
         return digest.hexdigest()
 
 

@@ -15,24 +15,16 @@ import pandas as pd
 from tunebook.data_place import is_dataset_id, require_place
 from tunebook.errors import DataError, did_you_mean, shown
 from tunebook.examples import Examples, make_splits
+from tunebook.folders import read_layout
 from tunebook.labels import SEPARATOR, join_label, split_label
+from tunebook.split_names import split_of
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+    from collections.abc import Callable, Collection, Iterable
 
     from tunebook.recipe import Recipe
 
 TABLE_SUFFIXES = (".csv", ".tsv", ".parquet", ".jsonl")
-_SPLIT_NAMES = {
-    "train": "train",
-    "training": "train",
-    "val": "validation",
-    "valid": "validation",
-    "validation": "validation",
-    "dev": "validation",
-    "test": "test",
-    "testing": "test",
-}
 
 
 def read_table(path: Path) -> pd.DataFrame:
@@ -82,9 +74,11 @@ def _read_lines(path: Path) -> pd.DataFrame:
     return pd.DataFrame(rows)
 
 
-def read_folder(root: Path, suffixes: Iterable[str]) -> pd.DataFrame:
+def read_folder(
+    root: Path, suffixes: Collection[str], is_example: Callable[[str], bool] = lambda _: False
+) -> pd.DataFrame:
     """
-    List a folder with a sub-folder a class, or with train/ val/ test/ of those.
+    List a folder with a sub-folder a class, or with train/ val/ test/ of those, see :mod:`tunebook.folders`.
 
     Parameters
     ----------
@@ -92,48 +86,48 @@ def read_folder(root: Path, suffixes: Iterable[str]) -> pd.DataFrame:
         The folder.
     suffixes
         File endings to take, lower case with the dot.
+    is_example
+        Tells of a file without an ending, by its path, whether it is to be taken.
 
     Returns
     -------
     pandas.DataFrame
-        ``id`` (path below ``root``), ``content`` (whole path), ``label``, and ``split`` where given.
+        ``id`` (path below ``root``), ``content`` (whole path), ``label``, and ``split`` where given;
+        ``attrs["remarks"]`` says what was left out.
 
     Raises
     ------
     DataError
-        There are no class folders, a class folder holds no file of a known kind, or there is only one class.
+        The folder has no layout that is known, or a class folder holds no example.
     """
-    children = sorted(p for p in root.iterdir() if p.is_dir() and not p.name.startswith("."))
-    splits = {child: _SPLIT_NAMES.get(child.name.lower()) for child in children}
-    has_splits = bool(children) and all(splits.values()) and "train" in splits.values()
-    parents = [(child, splits[child]) for child in children] if has_splits else [(root, None)]
-    wanted = {s.lower() for s in suffixes}
-    rows: list[dict[str, str]] = []
-    empty: list[str] = []
-    for parent, split in parents:
-        for folder in sorted(p for p in parent.iterdir() if p.is_dir() and not p.name.startswith(".")):
-            files = sorted(f for f in folder.rglob("*") if f.suffix.lower() in wanted and f.is_file())
-            if not files:
-                empty.append(str(folder.relative_to(root)))
-            for file in files:
-                row = {"id": file.relative_to(root).as_posix(), "content": str(file), "label": folder.name}
-                rows.append(row | ({"split": split} if split else {}))
-    odd = next((row["content"] for row in rows if not _is_text(row["content"])), None)
+    source = f"data {shown(str(root))}"
+    try:
+        layout = read_layout(str(root), suffixes, is_example)
+    except OSError as error:
+        msg = f"{source}: {shown(str(error.filename))} cannot be read: {error.strerror or error}"
+        raise DataError(msg) from None
+    if layout.bound:
+        msg = f"{source}: it holds {layout.bound}; give a folder that holds the examples alone, or a table"
+        raise DataError(msg)
+    if layout.problem:
+        raise DataError(f"{source}: {layout.problem}")
+    odd = next((file.path for file in layout.files if not _is_text(file.path)), None)
     if odd is not None:
-        msg = f"data {shown(str(root))}: the name of {shown(odd)} is not UTF-8; rename it"
+        msg = f"{source}: the name of {shown(odd)} is not UTF-8; rename it"
         raise DataError(msg)
-    if not rows and not empty:
+    if not layout.classes:
+        msg = f"{source}: found no class folders; put the files of each class in a sub-folder of its name"
+        raise DataError(msg)
+    if layout.empty:
+        other = next((f"; {text}" for kind, text in layout.remarks if kind == "left out"), "")
         msg = (
-            f"data {shown(str(root))}: found no class folders; put the files of each class in a sub-folder of its name"
+            f"{source}: class folder {shown(layout.empty[0])} holds no file that can be read{other}; fill or remove it"
         )
         raise DataError(msg)
-    if empty:
-        msg = (
-            f"data {shown(str(root))}: class folder {shown(empty[0])} is empty or holds no "
-            f"{'/'.join(sorted(wanted))} file; fill it or remove it"
-        )
-        raise DataError(msg)
-    return pd.DataFrame(rows)
+    columns = ["id", "content", "label", "split"] if layout.splits else ["id", "content", "label"]
+    frame = pd.DataFrame([file[: len(columns)] for file in layout.files], columns=columns)
+    frame.attrs["remarks"] = layout.remarks
+    return frame
 
 
 def _is_text(name: str) -> bool:
@@ -196,7 +190,7 @@ def tidy(frame: pd.DataFrame, recipe: Recipe, content: str, source: str) -> pd.D
         # A missing attribute is a group of its own: dropping it would hide whom the model fails.
         tidied[column] = ["(missing)" if gone else _name(v) for v, gone in zip(values, values.isna(), strict=True)]
     if "split" in frame:
-        names = frame["split"].astype(str).str.lower().map(_SPLIT_NAMES)
+        names = frame["split"].astype(str).map(split_of)
         if names.isna().any():
             bad = frame["split"][names.isna().to_numpy()].iloc[0]
             msg = f"{source}: split {shown(str(bad))} is not known; use train, validation or test"
@@ -270,7 +264,8 @@ def load_examples(
     recipe: Recipe,
     content: str,
     *,
-    suffixes: Iterable[str] = (),
+    suffixes: Collection[str] = (),
+    is_example: Callable[[str], bool] = lambda _: False,
     demo: Callable[[Recipe], Examples] | None = None,
     hub: Callable[[str, Any], pd.DataFrame] | None = None,
 ) -> Examples:
@@ -285,6 +280,8 @@ def load_examples(
         Name of the column with the path or the text.
     suffixes
         File endings that a folder is searched for; empty where folders make no sense for the task.
+    is_example
+        Tells of a file without an ending, by its path, whether it is an example.
     demo
         Makes the demo set of the task.
     hub
@@ -312,7 +309,7 @@ def load_examples(
     path = Path(recipe.data).expanduser()
     source = f"data {shown(recipe.data)}"
     if path.is_dir() and suffixes:
-        raw = read_folder(path, suffixes)
+        raw = read_folder(path, suffixes, is_example)
         raw = raw.rename(columns={"content": content, "label": recipe.label})
     elif path.is_file():
         raw = read_table(path)
@@ -338,8 +335,10 @@ def load_examples(
     labels = frame["label"].map(split_label).explode().dropna() if recipe.multi_label else frame["label"]
     classes = tuple(sorted(labels.unique(), key=_natural))
     sensitive = tuple(recipe.sensitive or ())
-    notes = tuple(raw.attrs.get("notes", ()))
-    examples = Examples(frame[columns], classes, source, sensitive, notes, multi_label=recipe.multi_label)
+    notes, remarks = (tuple(raw.attrs.get(kind, ())) for kind in ("notes", "remarks"))
+    examples = Examples(
+        frame[columns], classes, source, sensitive, notes, multi_label=recipe.multi_label, remarks=remarks
+    )
     return examples.sample(recipe.max_examples, recipe.seed)
 
 
@@ -403,7 +402,7 @@ def from_splits(
     tables: list[pd.DataFrame] = []
     notes: list[str] = []
     for split, part in data.items():
-        if str(split).lower() not in _SPLIT_NAMES:
+        if split_of(str(split)) is None:
             notes.append(f"The dataset's split {split!r} was left out: it is none of train, validation and test.")
             continue
         wanted = [c for c in dict.fromkeys([recipe.label, *(recipe.sensitive or ())]) if c in part.features]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from dataclasses import fields
+from dataclasses import fields, replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -14,6 +14,7 @@ from tunebook.cost import measure
 from tunebook.devices import Devices
 from tunebook.errors import TunebookError
 from tunebook.features import Features
+from tunebook.findings import Finding
 from tunebook.machine import plain_bars
 from tunebook.room import require_room, room_of
 from tunebook.tuning import Session, Tuning
@@ -63,14 +64,16 @@ def load_examples(recipe: Recipe) -> Examples:
 
 def check(examples: Examples, recipe: Recipe) -> Findings:
     """
-    Look for problems in the data: unreadable, duplicate, leaking between splits, contradictory, too few.
+    Look for problems in the data: left out, unreadable, duplicate, leaking between splits, contradictory, too few.
 
     Returns
     -------
     Findings
         ``findings.resolve(recipe.on_problem)`` applies the policy and gives the examples that are left.
     """
-    return tasks.get_task(recipe.task).check(examples, recipe)
+    found = tasks.get_task(recipe.task).check(examples, recipe)
+    said = tuple(Finding(kind, text) for kind, text in examples.remarks)
+    return replace(found, items=(*said, *found.items))
 
 
 def preview(examples: Examples, recipe: Recipe, count: int = 24, split: str = "train") -> Picture | Page:

@@ -83,13 +83,19 @@ def test_unicode_and_spaces_are_kept(tmp_path: Path, load: Callable[..., Example
     assert all(os.path.exists(path) for path in examples.frame["content"])  # noqa: PTH110
 
 
-def test_hidden_and_other_files_are_passed_over(tmp_path: Path, load: Callable[..., Examples]) -> None:
+def test_hidden_files_are_passed_over_and_others_said_to_be_left_out(
+    tmp_path: Path, load: Callable[..., Examples]
+) -> None:
     fill(tmp_path / "cat", 3)
     fill(tmp_path / "dog", 3)
     fill(tmp_path / ".git" / "x")
     (tmp_path / "README.md").touch()
     (tmp_path / "dog" / "notes.txt").touch()
-    assert len(load(tmp_path)) == 6
+    examples = load(tmp_path)
+    assert len(examples) == 6
+    assert examples.remarks == (
+        ("left out", "2 files of another kind left out: .md (1), .txt (1); the first is 'README.md'"),
+    )
 
 
 def test_classes_are_in_natural_order(tmp_path: Path, load: Callable[..., Examples]) -> None:
@@ -109,7 +115,7 @@ def test_a_name_that_is_not_utf8_is_refused(tmp_path: Path) -> None:
 def test_an_empty_class_folder_is_named(tmp_path: Path, load: Callable[..., Examples]) -> None:
     fill(tmp_path / "cat")
     fill(tmp_path / "dog", 0)
-    with pytest.raises(DataError, match=r"class folder 'dog' is empty or holds no \.jpg/\.png file"):
+    with pytest.raises(DataError, match="class folder 'dog' holds no file that can be read; fill or remove it"):
         load(tmp_path)
 
 

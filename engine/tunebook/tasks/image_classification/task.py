@@ -9,7 +9,7 @@ import numpy as np
 import torch
 from PIL import Image
 
-from tunebook import figures, sources
+from tunebook import figures, picture_kinds, sources
 from tunebook.checkpoints import save_tensors
 from tunebook.errors import DataError
 from tunebook.onnx_file import export_onnx
@@ -26,7 +26,6 @@ if TYPE_CHECKING:
     from tunebook.tasks.base import Model
     from tunebook.tasks.image_classification.recipe import ImageClassification
 
-SUFFIXES = (".jpg", ".jpeg", ".png", ".webp", ".gif", ".bmp", ".tif", ".tiff", ".ppm", ".avif")
 _THUMBNAIL = 112
 #: Pictures that are measured to show their sizes.
 _MEASURED = 2_000
@@ -43,7 +42,8 @@ class ImageClassificationTask:
         return sources.load_examples(
             recipe,
             recipe.path,
-            suffixes=SUFFIXES,
+            suffixes=picture_kinds.suffixes(),
+            is_example=picture_kinds.is_picture,
             demo=demo.load_demo,
             hub=lambda name, data: hub.to_table(name, data, recipe),
         )
