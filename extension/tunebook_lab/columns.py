@@ -6,6 +6,8 @@ import re
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any
 
+from tunebook.picture_kinds import has_picture_name
+
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
@@ -16,7 +18,6 @@ LABELS = ("label", "labels", "class", "category", "target", "sentiment", "y")
 TEXTS = ("text", "sentence", "review", "content", "comment", "document", "tweet", "message", "title")
 PATHS = ("path", "file", "filename", "file_name", "image", "image_path", "picture")
 
-_PICTURE = re.compile(r"\.(?:jfif|jpe|jpe?g|png|webp|bmp|gif|tiff?|tga|jp2|p[bgpn]m|heic|avif|ico)$", re.IGNORECASE)
 _DATE = re.compile(r"\d{4}-\d\d?-\d\d?(?:[ T]\d\d?:\d\d.*)?|\d\d?[./]\d\d?[./]\d{2,4}")
 _WHOLE = re.compile(r"[+-]?\d{1,30}")
 _REAL = re.compile(r"[+-]?(?:\d+[.,]\d*|[.,]?\d+)(?:[eE][+-]?\d+)?")
@@ -170,4 +171,4 @@ def _type(known: Sequence[str]) -> str:
 
 
 def _is_picture(text: str) -> bool:
-    return bool(_PICTURE.search(text))
+    return has_picture_name(text)

@@ -8,20 +8,22 @@ from dataclasses import asdict, dataclass, field
 from itertools import islice
 from typing import TYPE_CHECKING, Any
 
+from tunebook.errors import shown
+from tunebook.folders import Bounds, read_layout
+from tunebook.picture_kinds import is_picture, suffixes
 from tunebook.templates import list_templates
 from tunebook_lab.columns import MOST_COLUMNS, Choice, Column, describe, label_of, listed, path_of, text_of
 from tunebook_lab.errors import RequestError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Sequence
     from pathlib import Path
 
+    from tunebook.folders import Layout
     from tunebook_lab.paths import Root
 
-_PICTURES = {".jpg", ".jpeg", ".png", ".webp", ".bmp", ".gif", ".tif", ".tiff"}
-_SPLITS = {"train", "training", "val", "valid", "validation", "test"}
 _TABLES = {".csv", ".parquet", ".jsonl"}
-_MOST_ENTRIES = 100_000
+_BOUNDS = Bounds(entries=100_000, depth=32, seconds=2.0)
 _SAMPLE = 1000
 
 
@@ -101,40 +103,21 @@ def look(root: Root, path: str, folder: str) -> dict[str, Any]:
 
 
 def _pictures(folder: Path) -> Look:
-    """Count pictures by class: sub-folders, below folders of splits where there are some."""
-    classes: dict[str, int] = {}
-    budget = _MOST_ENTRIES
-    for label, entry in _class_folders(folder):
-        count = 0
-        for name in islice(_files(entry), budget):
-            count += os.path.splitext(name)[1].lower() in _PICTURES  # noqa: PTH122 - of 100,000 names
-            budget -= 1
-        if count:
-            classes[label] = classes.get(label, 0) + count
-    total = sum(classes.values())
-    if len(classes) < 2:  # noqa: PLR2004 - one class is nothing to tell apart
-        return Look(summary="no sub-folders with pictures: one for each class is wanted")
-    more = "at least " if budget <= 0 else ""
-    summary = f"{len(classes)} classes, {more}{total:,} pictures"
+    """Say what the engine would make of a folder of pictures, as far as a short look goes."""
+    layout = read_layout(str(folder), suffixes(), is_picture, _BOUNDS)
+    problem = layout.problem or ("" if layout.bound else _empty(layout))
+    if problem or len(layout.classes) < 2:  # noqa: PLR2004 - one class is nothing to tell apart
+        short = f"; it holds {layout.bound}, and no more was looked at" if layout.bound else ""
+        return Look(summary=f"{problem or 'no sub-folders with pictures: one for each class is wanted'}{short}")
+    more = "at least " if layout.bound else ""
+    given = f" in {', '.join(layout.splits)}" if layout.splits else ""
+    said = "".join(f"; {text}" for _, text in layout.remarks)
+    summary = f"{len(layout.classes)} classes, {more}{len(layout.files):,} pictures{given}{said}"
     return Look("pictures", summary, values={"image-classification": {}})
 
 
-def _class_folders(folder: Path) -> Iterator[tuple[str, str]]:
-    tops = [entry for entry in os.scandir(folder) if entry.is_dir() and not entry.name.startswith(".")]
-    splits = [entry for entry in tops if entry.name.lower() in _SPLITS]
-    for top in splits or tops:
-        if not splits:
-            yield top.name, top.path
-            continue
-        for entry in os.scandir(top.path):
-            if entry.is_dir() and not entry.name.startswith("."):
-                yield entry.name, entry.path
-
-
-def _files(folder: str) -> Iterator[str]:
-    with os.scandir(folder) as entries:
-        for entry in entries:
-            yield entry.name
+def _empty(layout: Layout) -> str:
+    return f"class folder {shown(layout.empty[0])} holds no picture" if layout.empty else ""
 
 
 def _table(path: Path) -> Look:

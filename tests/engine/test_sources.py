@@ -83,9 +83,7 @@ def test_unicode_and_spaces_are_kept(tmp_path: Path, load: Callable[..., Example
     assert all(os.path.exists(path) for path in examples.frame["content"])  # noqa: PTH110
 
 
-def test_hidden_files_are_passed_over_and_others_said_to_be_left_out(
-    tmp_path: Path, load: Callable[..., Examples]
-) -> None:
+def test_hidden_files_are_passed_over_and_others_named(tmp_path: Path, load: Callable[..., Examples]) -> None:
     fill(tmp_path / "cat", 3)
     fill(tmp_path / "dog", 3)
     fill(tmp_path / ".git" / "x")
