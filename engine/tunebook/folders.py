@@ -249,6 +249,7 @@ class _Walk:
         self.layout.problem = self._problem_of_splits(folders, split_folders)
         if self.layout.problem:
             return
+        parents: list[tuple[_Entry | None, list[_Entry], str]]
         if split_folders:
             parents = [(top, inside[top.name], str(split_of(top.name))) for top in split_folders]
         else:
