@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-import csv
 import os
 from dataclasses import asdict, dataclass, field
 from itertools import islice
 from typing import TYPE_CHECKING, Any
 
+from tunebook.csv_dialect import HEAD, preview_separated
 from tunebook.errors import shown
 from tunebook.folders import Bounds, read_layout
 from tunebook.picture_kinds import is_picture, suffixes
+from tunebook.regular_file import open_regular
 from tunebook.templates import list_templates
 from tunebook_lab.columns import MOST_COLUMNS, Choice, Column, describe, label_of, listed, path_of, text_of
 from tunebook_lab.errors import RequestError
@@ -22,7 +23,7 @@ if TYPE_CHECKING:
     from tunebook.folders import Layout
     from tunebook_lab.paths import Root
 
-_TABLES = {".csv", ".parquet", ".jsonl"}
+_TABLES = {".csv", ".tsv", ".parquet", ".jsonl"}
 _BOUNDS = Bounds(entries=100_000, depth=32, seconds=2.0)
 _SAMPLE = 1000
 
@@ -66,7 +67,7 @@ def look(root: Root, path: str, folder: str) -> dict[str, Any]:
     root
         The server's root.
     path
-        A folder, or a CSV, Parquet or JSONL file.
+        A folder, or a CSV, TSV, Parquet or JSONL file.
     folder
         Where the notebook will be.
 
@@ -83,8 +84,8 @@ def look(root: Root, path: str, folder: str) -> dict[str, Any]:
     place, home = root.existing(path), root.is_folder(folder)
     try:
         seen = _pictures(place) if place.is_dir() else _table(place)
-    except (OSError, ValueError, csv.Error) as error:
-        seen = Look(summary=f"it cannot be read: {error}")
+    except (OSError, ValueError) as error:
+        seen = Look(summary=f"it cannot be read: {getattr(error, 'strerror', None) or error}")
     data = os.path.relpath(place, home).replace(os.sep, "/")
     by_task: dict[str, list[str]] = {}
     for template in list_templates():
@@ -141,18 +142,13 @@ def _table(path: Path) -> Look:
 
 
 def _lines(path: Path) -> tuple[list[str], list[list[str]]]:
-    """Read the first rows of a CSV or JSONL file."""
-    # newline="" is what csv asks for; a long first line does not count.
-    with path.open(encoding="utf-8-sig", errors="replace", newline="") as stream:
-        head = stream.read(256 << 10)
-    if path.suffix.lower() == ".jsonl":
-        return _json_lines(head.splitlines())
-    try:
-        dialect: Any = csv.Sniffer().sniff(head[:8192], ",;\t|")
-    except csv.Error:
-        dialect = csv.excel
-    rows = list(islice(csv.reader(head.splitlines(keepends=True), dialect), _SAMPLE + 1))
-    return (rows[0], rows[1:]) if rows else ([], [])
+    """Read the first rows of a CSV, TSV or JSONL file."""
+    if path.suffix.lower() != ".jsonl":
+        found = preview_separated(path)
+        return found.columns, found.rows[:_SAMPLE]
+    with open_regular(path) as stream:
+        head = stream.read(HEAD)
+    return _json_lines(head.decode("utf-8-sig", errors="replace").splitlines())
 
 
 def _json_lines(lines: Sequence[str]) -> tuple[list[str], list[list[str]]]:
