@@ -11,7 +11,7 @@ from tunebook.comparison import DRAWS, MINIMUM
 from tunebook.errors import DataError, shown
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterable, Mapping
 
     import pandas as pd
 
@@ -59,7 +59,11 @@ def occurring_classes(predictions: pd.DataFrame, *, multi_label: bool) -> tuple[
     from tunebook.labels import split_label  # noqa: PLC0415
 
     texts = [str(label) for column in ("truth", "prediction") for label in predictions[column].unique()]
-    names = {name for text in texts for name in split_label(text)} if multi_label else set(texts)
+    return in_order({name for text in texts for name in split_label(text)} if multi_label else set(texts))
+
+
+def in_order(names: Iterable[str]) -> tuple[str, ...]:
+    """Return class names in the order of reports: numbers by size, then words by the alphabet."""
 
     def key(name: str) -> tuple[int, float, str]:
         try:

@@ -125,6 +125,14 @@ def audit_command(
     seed: Seed = 0,
     positive: Positive = "",
     *,
+    threshold: Annotated[
+        float | None,
+        typer.Option(
+            "--threshold",
+            help="The prediction is a score, of the positive one of two classes from here on.",
+            show_default=False,
+        ),
+    ] = None,
     multi_label: Annotated[
         bool, typer.Option("--multi-label", help="Truth and prediction name several classes, with | between them.")
     ] = False,
@@ -135,7 +143,10 @@ def audit_command(
 
     columns = Columns(truth, prediction, tuple(sensitive), baseline, confidence, split, id_)
     settings: Settings = Settings(minimum, draws, seed, positive, read_derived(derived or []), tuple(note or ()))
-    report = Audit(columns, multi_label=multi_label, settings=settings).of_file(file.expanduser())
+    audit = Audit(columns, multi_label=multi_label, settings=settings, threshold=threshold)
+    report = audit.of_file(file.expanduser())
+    for remark in report.settings.notes[len(settings.notes) :]:
+        typer.echo(f"{safe(remark)}\n")
     _finish(report, (out or Path(f"{file.stem}-bias")).expanduser(), None)
 
 

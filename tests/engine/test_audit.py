@@ -12,6 +12,7 @@ import pytest
 from tunebook.audit import Audit, Columns, read_derived
 from tunebook.bias import Settings
 from tunebook.errors import DataError
+from tunebook.vocabularies import class_name
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -57,6 +58,122 @@ def test_numbers_written_in_two_ways_are_one_class() -> None:
     assert _audit("gender", table=table).classes == ("0", "1")
 
 
+def _words(truth: Any, said: Any, **changes: Any) -> Any:
+    """Audit two columns of 600 rows."""
+    table = pd.DataFrame({"y": list(truth), "p": list(said), "gender": ["man", "woman", "man"] * 200})
+    columns = Columns("y", "p", ("gender",))
+    return Audit(columns, **{"settings": _QUICK, **changes}).of_table(table, "'t.csv'")
+
+
+_TRUTH = np.random.default_rng(1).integers(0, 2, 600)
+_SAID = np.where(np.random.default_rng(2).random(600) < 0.8, _TRUTH, 1 - _TRUTH)
+
+
+def _named(numbers: np.ndarray, no: object, yes: object) -> list[object]:
+    return [yes if number else no for number in numbers]
+
+
+@pytest.mark.parametrize(
+    ("truth", "said"),
+    [
+        (("0", "1"), (False, True)),
+        (("0", "1"), ("false", "TRUE")),
+        (("no", "yes"), ("False", "True")),
+        (("No", "Yes"), ("no", "yes ")),
+        (("0", "1"), ("LABEL_0", "LABEL_1")),
+        (("00", "01"), (0.0, 1.0)),
+        (("0.50", "1.5"), (0.5, "1.50")),
+        (("not toxic", "toxic"), ("not_toxic", "Toxic")),
+        (("x", "caf\u00e9"), ("x", "cafe\u0301")),
+        (("a b", "x"), ("a\u00a0b", "\ufeffx")),
+        (("neg", "pos"), (b"neg", b"pos")),
+    ],
+)
+def test_classes_in_another_spelling_are_matched_and_that_is_said(
+    truth: tuple[object, object], said: tuple[object, object]
+) -> None:
+    report = _words(_named(_TRUTH, *truth), _named(_SAID, *said))
+    right = report.table("gender")["model"].mul(report.table("gender")["n"]).sum() / 600
+    assert right == pytest.approx((_TRUTH == _SAID).mean())
+    assert set(report.classes) == set(truth)
+    is_same = {class_name(name) for name in said} == set(truth)
+    assert any("spells classes otherwise" in note for note in report.settings.notes) is not is_same
+
+
+@pytest.mark.parametrize(
+    ("truth", "said", "words"),
+    [
+        (_named(_TRUTH, "dog", "cat"), _SAID, r"says '0', '1' and never a class of column 'y', which has 'cat', 'dog'"),
+        (_named(_TRUTH, "dog", "cat"), _named(_SAID, "LABEL_0", "LABEL_1"), "says 'LABEL_0', 'LABEL_1' and never"),
+        (_TRUTH, np.linspace(0.0, 1.0, 600).round(3), r"numbers such as '0.002'.*--threshold 0.5 and --positive '1'"),
+        (_TRUTH, np.arange(600) % 101, r"numbers such as '2' and no classes"),
+        (_TRUTH + _SAID, np.linspace(-3, 3, 600), "the class of the highest score"),
+        (np.linspace(0, 9, 600), np.linspace(0, 9, 600), "holds 600 different numbers such as"),
+        ([f"n{k}" for k in range(600)], ["n1"] * 600, "a value of its own in each of 600 rows"),
+        (["a", "b"] * 300, [["a"], ["b"]] * 300, "600 cells of column 'p' hold a list .first: row 1.; name a column"),
+        (["a", "b"] * 300, ["a", {"label": "b"}] * 300, "300 cells of column 'p' hold a mapping .first: row 2."),
+        (["a", "b"] * 300, ["a;b", "a", "b"] * 200, "says 'a;b', which is several classes.*--multi-label"),
+        (["a", "b"] * 300, ["a", " "] * 300, r"300 rows have no value in column 'p' \(first: row 2\)"),
+    ],
+)
+def test_predictions_that_are_no_classes_are_refused_with_what_to_do(truth: Any, said: Any, words: str) -> None:
+    with pytest.raises(DataError, match=words) as caught:
+        _words(truth, said)
+    assert str(caught.value).startswith("'t.csv': ")
+
+
+def test_scores_are_read_with_a_threshold_and_tell_how_sure_they_are() -> None:
+    scores = np.where(_SAID == 1, 0.75, 0.3125)
+    report = _words(_named(_TRUTH, "ham", "spam"), scores, threshold=0.5)
+    assert report.predictions["prediction"].tolist() == _named(_SAID, "ham", "spam")
+    assert set(report.predictions["confidence"]) == {0.75, 0.6875}
+    assert "of 0.5 and more are read as class 'spam'" in report.settings.notes[0]
+    settings = Settings(draws=200, positive="HAM")
+    other = _words(_named(_TRUTH, "ham", "spam"), scores, threshold=0.5, settings=settings)
+    assert other.predictions["prediction"].tolist() == _named(_SAID, "spam", "ham")
+    assert other.positive == "ham"
+    for truth, said, words in (
+        (_TRUTH + _SAID, scores, "is for two classes, and column 'y' has 3"),
+        (_TRUTH, _named(_SAID, "a", "0.5"), r"is no score in \d+ rows"),
+    ):
+        with pytest.raises(DataError, match=words):
+            _words(truth, said, threshold=0.5)
+
+
+def test_classes_that_one_column_alone_has_are_remarked_on() -> None:
+    notes = _words(["a", "b", "c"] * 200, ["a", "b", "d"] * 200).settings.notes
+    assert "says 'd' in 200 of 600 rows, which column 'y' never has: that counts as wrong" in notes[0]
+    assert "never says 'c', which 200 of 600 rows have" in notes[1]
+    assert "differ in spelling alone and stay apart" in _words(["A", "a"] * 300, ["A", "a"] * 300).settings.notes[0]
+    assert not _words(_TRUTH, _SAID).settings.notes
+
+
+def test_classes_that_are_numbered_otherwise_are_remarked_on() -> None:
+    (note,) = _words(_TRUTH, 1 - _SAID).settings.notes
+    assert "less often than chance; with '0' as '1', '1' as '0' it would be" in note
+    (note,) = _words(_TRUTH, np.ones(600, int)).settings.notes  # one class for all is no worse than chance
+    assert "never says '0'" in note
+
+
+def test_lists_are_several_classes_where_these_are_asked_for() -> None:
+    report = _words([["a", "b"], []] * 300, ["B|a", "B"] * 300, multi_label=True)
+    assert report.classes == ("a", "b")
+    assert report.table("gender")["model"].tolist() == [0.5, 0.5]
+    assert report.settings.notes[0].endswith("'B' as 'b'.")
+    with pytest.raises(DataError, match="hold a mapping"):
+        _words([{"a": 1}] * 600, ["a"] * 600, multi_label=True)
+    with pytest.raises(DataError, match="hold a list"):
+        _words([[["a"]]] * 600, ["a"] * 600, multi_label=True)
+
+
+@pytest.mark.parametrize("column", ["gender", "part", "sure"])
+def test_cells_that_hold_lists_are_one_line_in_any_column(column: str) -> None:
+    table = _table().assign(part="test")
+    table[column] = [["x"]] * len(table)
+    with pytest.raises(DataError, match=f"300 cells of column '{column}' hold a list"):
+        _audit("gender", table=table, split="part", confidence="sure")
+
+
 def test_another_models_predictions_are_its_baseline() -> None:
     report = _audit("gender", baseline="q")
     assert report.models == ["baseline", "tuned"]
@@ -90,7 +207,12 @@ def test_several_classes_may_be_missing() -> None:
         (["gender"], {"truth": "z"}, "no column 'z'"),
         (["gender"], {"confidence": "age"}, "no confidence from 0 to 1 in 300 rows"),
         (["gender"], {"confidence": "gender", "prediction": "p"}, "is the confidence itself"),
-        (["age"], {"id": "gender"}, "is there more than once"),
+        (["gender"], {"id": "age"}, "is there more than once"),
+        (["age"], {"id": "gender"}, r"\d+ rows have no value in column 'gender'"),
+        (["age"], {"split": "gender"}, r"\d+ rows have no value in column 'gender'"),
+        (["gender"], {"split": "sure"}, "names no splits"),
+        (["gender"], {"prediction": "y"}, "named as truth and as prediction"),
+        (["gender"], {"baseline": "p"}, "named as prediction and as baseline"),
     ],
 )
 def test_what_is_named_wrongly_is_one_line(sensitive: list[str], columns: dict[str, str], words: str) -> None:
