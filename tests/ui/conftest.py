@@ -102,6 +102,10 @@ class Notebook:
         """Load the page and wait for an idle kernel; ``simple`` leaves the side panels out."""
         mode = "doc" if simple else "lab"
         self.page.goto(f"{self.lab.url}/{mode}/tree/{self.name}.ipynb?token={self.lab.token}")
+        self.wait_ready()
+
+    def wait_ready(self) -> None:
+        """Wait until a page that was loaded, or loaded again, shows the notebook and has an idle kernel."""
         self.page.wait_for_selector(".jp-Notebook .jp-Cell", timeout=60_000)
         self.page.wait_for_function("window.jupyterapp !== undefined")
         self.wait_idle()
@@ -114,6 +118,10 @@ class Notebook:
         """Run all cells and wait for the last one."""
         self.command("notebook:run-all-cells")
         self.wait_done(timeout)
+
+    def save(self) -> None:
+        """Save the notebook, and wait until it is."""
+        self.page.evaluate("() => window.jupyterapp.shell.currentWidget.context.save()")
 
     def wait_done(self, timeout: float = 120.0) -> None:
         """Wait until every code cell with a source has its number."""

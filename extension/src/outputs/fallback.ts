@@ -73,7 +73,7 @@ class Picture {
   ) {}
 
   get hasView(): boolean {
-    return this.renderer.widgets.length > 0;
+    return this.renderer.widgets.some(widget => widget !== this.shown);
   }
 
   show(model: IRenderMime.IMimeModel): void {
@@ -95,18 +95,17 @@ class Picture {
     const metadata = model.metadata;
     void shown.renderModel(new MimeModel({ data, metadata, trusted: model.trusted }));
     this.renderer.node.textContent = '';
-    Widget.attach(shown, this.renderer.node);
     this.shown = shown;
+    this.renderer.addWidget(shown);
   }
 
   hide(): void {
     const { shown } = this;
     this.shown = undefined;
     if (shown && !shown.isDisposed) {
+      // The renderer may have put its own words in the place of the picture's node, which Lumino looks for.
       this.renderer.node.append(shown.node);
-      if (shown.node.isConnected) {
-        shown.dispose(); // Lumino detaches only what is in the page
-      }
+      shown.dispose();
     }
   }
 
