@@ -53,12 +53,13 @@ class DropoutSites:
     module
         The model.
     sites
-        Its sites.
+        Its sites. The rates that they have now are the model's own.
     """
 
     def __init__(self, module: nn.Module, sites: list[DropoutSite]) -> None:
         self.module = module
         self.sites = tuple(sites)
+        self._own = [self._rate(site) for site in self.sites]
 
     @property
     def kinds(self) -> tuple[str, ...]:
@@ -67,15 +68,26 @@ class DropoutSites:
 
     def rates(self) -> dict[str, float]:
         """Return the greatest rate in force for each kind."""
+        return self._greatest([self._rate(site) for site in self.sites])
+
+    def own_rates(self) -> dict[str, float]:
+        """Return the greatest rate of the model's own for each kind: what is in force where a recipe says ``None``."""
+        return self._greatest(self._own)
+
+    def _rate(self, site: DropoutSite) -> float:
+        return float(getattr(self.module.get_submodule(site.module_name), site.attribute))
+
+    def _greatest(self, rates: list[float]) -> dict[str, float]:
         found: dict[str, float] = {}
-        for site in self.sites:
-            rate = float(getattr(self.module.get_submodule(site.module_name), site.attribute))
+        for site, rate in zip(self.sites, rates, strict=True):
             found[site.kind] = max(found.get(site.kind, 0.0), rate)
         return found
 
     def apply(self, rates: Mapping[str, float | None]) -> None:
         """
-        Set the rate of each kind; ``None`` leaves a kind as it is. May be called between any two steps.
+        Set the rate of each kind; ``None`` gives it the model's own. May be called between any two steps.
+
+        A kind that is not named stays as it is.
 
         Where one rate is refused, none is set.
 
@@ -93,9 +105,10 @@ class DropoutSites:
                 have = ", ".join(self.kinds) or "none"
                 msg = f"this model has no place for dropout of kind {kind!r} (it has: {have}); leave it None or 0"
                 raise RecipeError(msg)
-        for site in self.sites:
-            if site.kind in wanted:
-                setattr(self.module.get_submodule(site.module_name), site.attribute, wanted[site.kind] * site.factor)
+        for site, own in zip(self.sites, self._own, strict=True):
+            if site.kind in rates:
+                rate = wanted[site.kind] * site.factor if site.kind in wanted else own
+                setattr(self.module.get_submodule(site.module_name), site.attribute, rate)
 
 
 def find_sites(module: nn.Module, kind_of: Callable[[str, nn.Module, str], str | None]) -> list[DropoutSite]:

@@ -61,7 +61,7 @@ class Tuning(Generic[T]):
     """
     A training, or a search, under way.
 
-    In a notebook, ``run = await tune(...)`` keeps the kernel free while it trains; in a script,
+    In a notebook, ``tuned = await tune(...)`` keeps the kernel free while it trains; in a script,
     ``tune(...).result()`` waits. Interrupting either ends training at the next step with a checkpoint.
 
     Parameters

@@ -122,21 +122,22 @@ def names(here: Path, notebook_names: dict[str, Any]) -> Iterator[Names]:
         going.append(tunebook.tune(longer, examples, model, notebook_names["baseline"], notebook_names["findings"]))
         return going[-1]
 
-    def tuned() -> pd.DataFrame:
+    def scored() -> pd.DataFrame:
         predictions = run.report().predictions
         return predictions[predictions["model"] == "tuned"]
 
     makers: dict[str, Callable[[], Any]] = {
         **{name: lambda value=value: value for name, value in notebook_names.items()},
         "recipe": lambda: recipe,
-        "run": lambda: run,
+        "tuned": lambda: run,
+        "network": lambda: model,
         "tunebook": lambda: tunebook,
         "tuning": tuning,
         "report": run.report,
         "panel": lambda: tunebook_widgets.ControlPanel(recipe, model, examples),
         "watch": lambda: tunebook_widgets.watch,
-        "scores": lambda: np.stack(tuned()["scores"].to_list()),
-        "groups": lambda: tuned()["group_skin_tone"],
+        "scores": lambda: np.stack(scored()["scores"].to_list()),
+        "groups": lambda: scored()["group_skin_tone"],
     }
     yield Names(makers)
     for started in going:

@@ -1,7 +1,7 @@
 """
 The blocks of the documentation: found by Sybil, and run here.
 
-Python blocks are run as cells of a notebook are, with names of a notebook that has run (``run``, ``recipe``, ...). In
+Python blocks are run as cells of a notebook are, with names of a notebook that has run (``tuned``, ``recipe``, ...). In
 shell blocks every ``tunebook`` command is given to the real command line; those that would train (``run``, ``sweep``)
 are checked up to the point at which the notebook would start. Commands of other programs are in :data:`OTHERS`. A YAML
 block that names a file in a comment is written, for the commands that come after it.

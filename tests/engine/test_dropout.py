@@ -75,3 +75,12 @@ def test_refusing_one_rate_changes_none() -> None:
     with pytest.raises(RecipeError):
         sites.apply({"head": 0.9, "inner": 0.5})
     assert sites.rates() == before
+
+
+def test_none_gives_back_the_model_s_own_rate_whatever_was_set_before() -> None:
+    module = model()
+    sites = DropoutSites(module, find_sites(module, kind_of))
+    sites.apply({"head": 0.7, "depth": 0.5})
+    assert sites.own_rates() == {"depth": 0.1, "head": 0.2}
+    sites.apply({"head": None})
+    assert sites.rates() == {"depth": 0.5, "head": 0.2}

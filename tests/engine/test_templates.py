@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import ast
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import nbformat
 import pytest
 
 from tunebook.errors import NotebookError
+from tunebook.recipe import assigned_names
 from tunebook.templates import (
+    Template,
     copy_template,
     find_notebook,
     find_template,
@@ -111,3 +115,20 @@ def test_the_parameters_cell_is_read_without_running_it(write_notebook: WriteNot
 def test_a_parameters_cell_that_is_not_python(write_notebook: WriteNotebook) -> None:
     with pytest.raises(NotebookError, match="not plain Python"):
         parameters_of(load_notebook(write_notebook(parameters="%matplotlib inline\na = 1")))
+
+
+@pytest.mark.parametrize("template", list_templates(), ids=lambda template: template.name)
+def test_no_result_of_a_template_has_the_name_of_a_parameter(template: Template) -> None:
+    cells = [cell for cell in nbformat.read(template.path, as_version=4).cells if cell.cell_type == "code"]
+    given = [cell for cell in cells if "parameters" in cell.metadata.get("tags", ())]
+    assert len(given) == 1
+    made = {
+        node.id
+        for cell in cells
+        if cell is not given[0]
+        for node in ast.walk(compile(cell.source, "cell", "exec", ast.PyCF_ONLY_AST | ast.PyCF_ALLOW_TOP_LEVEL_AWAIT))
+        if isinstance(node, ast.Name) and isinstance(node.ctx, ast.Store)
+    }
+    # Else the parameters' cell, run again, takes a step's result away from the steps after it.
+    assert made
+    assert made.isdisjoint(assigned_names(given[0].source))

@@ -58,9 +58,9 @@ def test_rates_are_those_of_the_recipe_until_a_hand_changes_them(run: Run) -> No
 
 
 def test_rates_of_the_model_itself_are_known_where_it_is_at_hand(run: Run) -> None:
-    state = TrainingState(run, rates={"head": 0.25})
+    state = TrainingState(run, own={"head": 0.25, "depth": 0.1})
     state.poll()
-    assert state.as_json()["dropout"] == {"head": 0.25}
+    assert state.as_json()["dropout"] == {"head": 0.2, "depth": 0.1}
 
 
 def test_what_the_run_refuses_is_told(run: Run) -> None:

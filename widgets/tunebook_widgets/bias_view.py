@@ -38,7 +38,7 @@ class BiasView:
 
     Examples
     --------
-    >>> BiasView(run.report().bias(), "skin_tone", "true_positive_rate", label="pilot")  # doctest: +SKIP
+    >>> BiasView(tuned.report().bias(), "skin_tone", "true_positive_rate", label="pilot")  # doctest: +SKIP
     """
 
     def __init__(

@@ -53,9 +53,9 @@ class ControlPanel:
 
     Examples
     --------
-    >>> panel = ControlPanel(recipe, model, examples)  # doctest: +SKIP
+    >>> panel = ControlPanel(recipe, network, examples)  # doctest: +SKIP
     >>> panel  # doctest: +SKIP
-    >>> run = await tunebook.tune(panel.recipe, examples, model)  # doctest: +SKIP
+    >>> tuned = await tunebook.tune(panel.recipe, examples, network)  # doctest: +SKIP
     """
 
     def __init__(self, recipe: Recipe, model: Model, examples: Examples, cost: CostModel | None = None) -> None:

@@ -44,13 +44,13 @@ class DropoutTable:
     recipe
         Any recipe of the task.
     model
-        The model. Where the recipe leaves a rate to it, the rates that it has now are taken for its own.
+        The model.
     """
 
     def __init__(self, recipe: Recipe, model: Model) -> None:
         self.model = model
         self.kinds = _kinds(type(recipe))
-        self.own = model.dropout.rates()
+        self.own = model.dropout.own_rates()
 
     @property
     def parameters(self) -> tuple[str, ...]:

@@ -30,12 +30,12 @@ class TrainingBar:
         The run.
     unit
         What examples are called, in the plural.
-    rates
-        Dropout rates in force by kind, where the model is at hand.
+    own
+        The model's own dropout rates by kind, where the model is at hand.
     """
 
-    def __init__(self, run: Run, unit: str = "examples", rates: Mapping[str, float] | None = None) -> None:
-        self.state = TrainingState(run, unit, rates)
+    def __init__(self, run: Run, unit: str = "examples", own: Mapping[str, float] | None = None) -> None:
+        self.state = TrainingState(run, unit, own)
         self._widget: TrainingWidget | None = None
         self._broadcast = Broadcast(self.state.poll, self._news, lambda: self.state.is_live, self._send)
         self.state.poll()

@@ -35,14 +35,14 @@ class TrainingState:
         The run, of this kernel or of any other.
     unit
         What examples are called, in the plural.
-    rates
-        Dropout rates in force by kind, where the model is at hand; else those that the recipe asks for.
+    own
+        The model's own dropout rates by kind, where the model is at hand; else they are not known.
     """
 
-    def __init__(self, run: Run, unit: str = "examples", rates: Mapping[str, float] | None = None) -> None:
+    def __init__(self, run: Run, unit: str = "examples", own: Mapping[str, float] | None = None) -> None:
         self.run, self.unit = run, unit
         self._control = run.control
-        self._given = dict(rates) if rates is not None else None
+        self._own = dict(own) if own is not None else None
         self._recipe: dict[str, Any] = {}
         self._state: State | None = None
         self._refused = ""
@@ -92,10 +92,13 @@ class TrainingState:
 
     def _rates(self, outcomes: list[Outcome]) -> dict[str, float | None]:
         """Return the rate of each kind of dropout; ``None`` is the model's own, which no file tells."""
-        rates: dict[str, float | None] = dict(self._given or {})
-        if self._given is None and self._state is not None and self._recipe:
+        asked: dict[str, float | None] = {}
+        if self._state is not None and self._recipe:
             with suppress(RecipeError):
-                rates = recipe_class(self._state.task)(**self._recipe).dropout_rates()
+                asked = recipe_class(self._state.task)(**self._recipe).dropout_rates()
+        rates: dict[str, float | None] = asked
+        if self._own is not None:
+            rates = {kind: own if asked.get(kind) is None else asked[kind] for kind, own in self._own.items()}
         for outcome in outcomes:
             if outcome.command == "dropout" and isinstance(outcome.value, dict):
                 rates.update({str(kind): _finite(rate) for kind, rate in outcome.value.items()})

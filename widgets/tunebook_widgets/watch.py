@@ -48,7 +48,7 @@ async def watch(tuning: Tuning[Run], panel: ControlPanel | None = None) -> Run:
 
     Examples
     --------
-    >>> run = await watch(tunebook.tune(recipe, examples, model))  # doctest: +SKIP
+    >>> tuned = await watch(tunebook.tune(recipe, examples, network))  # doctest: +SKIP
     """
     if not has_kernel():
         return await tuning
@@ -71,8 +71,8 @@ async def _watch_live(tuning: Tuning[Run], curves: LiveCurves, panel: ControlPan
     from IPython.display import display  # noqa: PLC0415
     from ipywidgets import VBox  # noqa: PLC0415
 
-    rates = panel.model.dropout.rates() if panel is not None else None
-    bar = TrainingBar(tuning.run, get_task(tuning.run.state().task).unit, rates)
+    own = panel.model.dropout.own_rates() if panel is not None else None
+    bar = TrainingBar(tuning.run, get_task(tuning.run.state().task).unit, own)
     if panel is not None:
         panel.attach(tuning)
     try:
