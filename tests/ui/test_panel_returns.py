@@ -13,7 +13,12 @@ if TYPE_CHECKING:
 
 #: Enough output above the panel that a notebook opened anew has not drawn the panel's cell yet.
 FAR = ["print('line\\n' * 40)"] * 8
-CONTENTS = {"Layers": "stage, input to head", "Classes": "bee", "Regularisation": "label smoothing", "Schedule": "warmup"}
+CONTENTS = {
+    "Layers": "stage, input to head",
+    "Classes": "bee",
+    "Regularisation": "label smoothing",
+    "Schedule": "warmup",
+}
 
 
 def click_through(page: Page, panel: Locator) -> None:
