@@ -4,16 +4,18 @@ from __future__ import annotations
 
 import csv
 import hashlib
+import io
 import json
 import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from tunebook.errors import NotebookError, RecipeError, TunebookError, shown
+from tunebook.opening import open_stream
 from tunebook.parameters import settle_parameters
 from tunebook.recipe import Recipe
 from tunebook.templates import task_of
-from tunebook.yaml_file import read_yaml
+from tunebook.yaml_file import lines_of_keys, read_yaml
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
@@ -25,6 +27,8 @@ _SHAPE = "write a list of sets, each `- {name: value, ...}`, or a mapping of a r
 #: Parameters that say where a run is kept: Tunebook sets them for each run.
 PLACES = (NAME, "runs_dir", "resume")
 _LONGEST_WORDS = 80
+#: Bytes of a CSV file, its columns, and the sets of any file.
+_LARGEST, _MOST_COLUMNS, _MOST_SETS = 16 << 20, 1_000, 20_000
 
 
 @dataclass(frozen=True)
@@ -89,6 +93,8 @@ def read_sets(path: Path) -> list[Entry]:
         msg = f"sets {shown(str(path))}: the name must end in {', '.join(readers)}"
         raise NotebookError(msg)
     entries = readers[path.suffix.lower()](path)
+    if len(entries) > _MOST_SETS:
+        raise RecipeError(f"{path} holds {len(entries)} sets; allowed: {_MOST_SETS} in one file")
     if not entries:
         msg = f"{path} holds no sets; {_SHAPE}, or in CSV a header and a line a set"
         raise RecipeError(msg)
@@ -172,7 +178,7 @@ def _name(task: str, own: Iterable[str], parameters: Mapping[str, Any]) -> str:
 
 def _read_csv(path: Path) -> list[Entry]:
     try:
-        with path.open(encoding="utf-8-sig", newline="") as stream:
+        with io.TextIOWrapper(open_stream(path, largest=_LARGEST), encoding="utf-8-sig", newline="") as stream:
             reader = csv.reader(stream, strict=True)
             header = [cell.strip() for cell in next(reader, [])]
             _check_header(path, header)
@@ -196,6 +202,8 @@ def _read_csv(path: Path) -> list[Entry]:
 
 
 def _check_header(path: Path, header: Sequence[str]) -> None:
+    if len(header) > _MOST_COLUMNS:
+        raise RecipeError(f"{path}, line 1: {len(header)} columns; allowed: {_MOST_COLUMNS}, one a parameter")
     if not all(header):
         msg = f"{path}, line 1: column {header.index('') + 1} has no title; give each column a parameter's name"
         raise RecipeError(msg)
@@ -210,12 +218,12 @@ def _read_yaml(path: Path) -> list[Entry]:
     if node is None:
         return []
     if isinstance(content, dict):
-        lines = _lines_of_keys(path, node)
+        lines = lines_of_keys(path, node)
         return [_entry(f"{path}, line {lines.get(name, 1)}", name, values) for name, values in content.items()]
     if isinstance(content, list):
         lines_of_items = [item.start_mark.line + 1 for item in node.value]
         for item in node.value:
-            _lines_of_keys(path, item)
+            lines_of_keys(path, item)
         return [
             _entry(f"{path}, line {line}", "", values) for line, values in zip(lines_of_items, content, strict=True)
         ]
@@ -241,21 +249,3 @@ def _entry(place: str, name: object, values: object) -> Entry:
         msg = f"{place}: parameter {NAME}: got {shown(inner)}; {what}"
         raise RecipeError(msg)
     return Entry(place, inner, values)
-
-
-def _lines_of_keys(path: Path, node: Any) -> dict[str, int]:  # noqa: ANN401 - yaml types its nodes in part
-    """Return the line of each key of a mapping; YAML would keep the last of two with one name, and say nothing."""
-    lines: dict[str, int] = {}
-    if node.id != "mapping":
-        return lines
-    for key, value in node.value:
-        line = key.start_mark.line + 1
-        if key.id == "scalar" and key.value in lines:
-            msg = (
-                f"{path}, line {line}: {shown(key.value)} is there twice, in line {lines[key.value]} too; leave one out"
-            )
-            raise RecipeError(msg)
-        lines[str(key.value)] = line
-        if value.id == "mapping":
-            _lines_of_keys(path, value)
-    return lines

@@ -13,6 +13,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn
 
 from tunebook.errors import RecipeError, did_you_mean, shown
+from tunebook.opening import open_plain, open_stream, status
+from tunebook.plain_json import parse_json
 from tunebook.recipe import Recipe
 from tunebook.storage import storage_error
 
@@ -29,10 +31,16 @@ PASSING = ("pause", "resume", "stop")
 
 #: Bytes of a line above which it is none of ours.
 _LONGEST = 65_536
+#: Lists and mappings in a line.
+_PARTS = 1_000
+#: Bytes of the file that are read; what follows them is not.
+_LARGEST = 64 << 20
 #: Most lines that are told to have been skipped.
 _MOST_WORDS = 20
 #: Seconds between two looks at the file while a run pauses.
 _LONGEST_ID = 64
+#: No step or epoch is that large.
+_MOST = 2**53
 
 
 @dataclass(frozen=True)
@@ -274,7 +282,7 @@ class Control:
         lines = [json.dumps(entry, ensure_ascii=False, allow_nan=False) for entry in entries]
         data = "".join(f"{line}\n" for line in lines).encode("utf-8", "replace")
         try:
-            descriptor = os.open(self.path, os.O_RDWR | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC, 0o666)
+            descriptor = open_plain(self.path, os.O_RDWR | os.O_APPEND | os.O_CREAT)
             try:
                 size = os.fstat(descriptor).st_size
                 # Behind a line that a dying sender left torn, ours would be lost with it.
@@ -291,7 +299,7 @@ class Control:
 
     def _read(self) -> None:
         try:
-            found = os.stat(self.path)  # noqa: PTH116 - a third of the time of Path.stat, and every step waits for it
+            found = status(self.path)
         except OSError:  # nobody asked for anything yet
             return
         now = found.st_ino, found.st_size
@@ -301,9 +309,9 @@ class Control:
             self._offset = self._lines = 0
             self._is_skipping = False
         try:
-            with self.path.open("rb") as stream:
+            with open_stream(self.path) as stream:
                 stream.seek(self._offset)
-                while piece := stream.readline(_LONGEST):
+                while self._offset < _LARGEST and (piece := stream.readline(_LONGEST)):
                     if not piece.endswith(b"\n") and len(piece) < _LONGEST:
                         break  # torn: it waits
                     self._offset += len(piece)
@@ -311,6 +319,8 @@ class Control:
         except OSError as error:
             self._say(f"cannot read {self.path}: {error.strerror or error}")
             return
+        if self._offset >= _LARGEST:
+            self._say(f"{self.path.name} is larger than {_LARGEST >> 20} MiB; what follows was not read")
         self._file = now
 
     def _take(self, piece: bytes) -> None:
@@ -351,8 +361,8 @@ def _read_line(line: bytes) -> Request | Outcome:
         It is neither a request nor an outcome; what is missing.
     """
     try:
-        entry = json.loads(line)
-    except ValueError:
+        entry = parse_json(line, parts=_PARTS)
+    except (json.JSONDecodeError, UnicodeDecodeError):
         _refuse("it is not JSON")
     if not isinstance(entry, dict) or not isinstance(entry.get("id"), str):
         _refuse("it has no id")
@@ -364,7 +374,7 @@ def _read_line(line: bytes) -> Request | Outcome:
 
 def _read_outcome(name: str, entry: Mapping[str, Any]) -> Outcome:
     step, epoch = entry.get("step"), entry.get("epoch")
-    if type(step) is not int or type(epoch) is not int or min(step, epoch) < 0:
+    if type(step) is not int or type(epoch) is not int or not 0 <= step < _MOST or not 0 <= epoch < _MOST:
         _refuse("it is no request, and names no step and epoch")
     applied, refused = entry.get("applied"), entry.get("refused")
     if isinstance(refused, str) and refused:

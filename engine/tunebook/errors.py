@@ -8,6 +8,9 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
+#: Longer words are no slips of the pen.
+_LONGEST_WORD = 200
+
 
 class TunebookError(Exception):
     """Base of every error that Tunebook raises on purpose."""
@@ -61,6 +64,9 @@ def did_you_mean(word: str, known: Iterable[str]) -> str:
     str
         ``"; did you mean 'x'?"``, or an empty string when nothing is near.
     """
+    # Each comparison takes time that grows with both lengths.
+    if len(word) > _LONGEST_WORD:
+        return ""
     near = difflib.get_close_matches(word, list(known), n=1, cutoff=0.6)
     return f"; did you mean {near[0]!r}?" if near else ""
 

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, BinaryIO
 from tunebook.errors import StorageError
 from tunebook.event_pieces import Piece, PieceReader
 from tunebook.event_records import FOOTER, HEADER, LONGEST, Headers, find_headers, is_whole
+from tunebook.opening import open_stream
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -80,7 +81,7 @@ class EventReader:
         if _signature(found)[:2] != self._seen[:2] or found.st_size < self._seen[2]:
             return True
         try:
-            with self.path.open("rb", buffering=0) as stream:
+            with open_stream(self.path, buffering=0) as stream:
                 return self._read_marks(stream) != self._marks
         except OSError as error:
             raise _unreadable(self.path, error) from None
@@ -95,7 +96,7 @@ class EventReader:
             While iterating: the file cannot be read.
         """
         try:
-            with self.path.open("rb", buffering=0) as stream:
+            with open_stream(self.path, buffering=0) as stream:
                 self._seen = _signature(os.fstat(stream.fileno()))
                 yield from self._read(stream, self._seen[2])
                 self._marks = self._read_marks(stream)

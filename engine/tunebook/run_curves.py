@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import stat
 import zlib
+from contextlib import suppress
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -13,6 +14,7 @@ from tunebook.decimation import decimate
 from tunebook.errors import StorageError
 from tunebook.event_reader import EventReader
 from tunebook.event_series import Entries, FileKey, Points, Purges
+from tunebook.opening import is_file, names_in, status
 
 if TYPE_CHECKING:
     import os
@@ -22,7 +24,7 @@ if TYPE_CHECKING:
 
 __all__ = ["RunCurves", "decimate"]
 
-_FILES = "events.out.tfevents.*"
+_FILES = "events.out.tfevents."
 
 
 class RunCurves:
@@ -79,14 +81,17 @@ class RunCurves:
         return path in self._readers and self._readers[path].is_replaced(state)
 
     def _files(self) -> dict[Path, os.stat_result]:
-        found = {}
+        found: dict[Path, os.stat_result] = {}
         try:
-            paths = [self.folder] if self.folder.is_file() else sorted(self.folder.glob(_FILES))
-            for path in paths:
-                state = path.stat()
-                if stat.S_ISREG(state.st_mode):
-                    found[path] = state
-        except FileNotFoundError:
+            if is_file(self.folder):
+                return {self.folder: status(self.folder)}
+            for name in sorted(name for name in names_in(self.folder) if name.startswith(_FILES)):
+                path = self.folder / name
+                with suppress(OSError):  # it has gone since, or is a link to nowhere
+                    state = status(path)
+                    if stat.S_ISREG(state.st_mode):
+                        found[path] = state
+        except (FileNotFoundError, NotADirectoryError):
             return found
         except OSError as error:
             raise StorageError(f"cannot read {self.folder}: {error.strerror}; check that you may read it") from None

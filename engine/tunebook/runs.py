@@ -7,13 +7,14 @@ import os
 import secrets
 import socket
 import time
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass, fields, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 from tunebook.errors import StorageError, did_you_mean, shown
+from tunebook.opening import SMALL, is_file, open_plain
 from tunebook.storage import read_json, storage_error, write_json
 
 if TYPE_CHECKING:
@@ -93,6 +94,15 @@ class State:
     finished: float = 0.0
     pid: int = 0
     host: str = ""
+
+
+_KINDS: dict[type, tuple[type, ...]] = {str: (str,), int: (int,), float: (int, float), bool: (bool,)}
+#: What each field of a state may be; one that need not be known is a number or nothing.
+_STATE_KINDS: dict[str, tuple[type, ...]] = {
+    f.name: (int, float, type(None)) if f.default is None else _KINDS[type(f.default)] for f in fields(State)
+}
+#: No number of a state is that large: bytes of memory, seconds since 1970.
+_MOST = 2.0**63
 
 
 class Run:
@@ -177,14 +187,17 @@ class Run:
 
     def state(self) -> State:
         """
-        Read the state from the disk.
+        Read the state from the disk: another program may have written the file, or half of it.
 
         A run that is "running" while nobody owns it is reported as ``died``: its process was
         killed before it could say anything.
+
+        Raises
+        ------
+        StorageError
+            The file cannot be read, or holds something else than a run's state.
         """
-        raw = self._raw_state()
-        known = {f.name for f in fields(State)}
-        state = State(**{key: value for key, value in raw.items() if key in known})
+        state = self._read_state()
         if state.state == "running" and self._lock is None and not self._owned(state):
             message = state.message or "its process is gone; it can be resumed"
             return replace(state, state="died", message=message, paused=False)
@@ -197,11 +210,19 @@ class Run:
 
         return Control(self.path / FILE)
 
-    def _raw_state(self) -> dict[str, Any]:
-        raw = read_json(self.path / "state.json")
+    def _read_state(self) -> State:
+        path = self.path / "state.json"
+        raw = read_json(path, SMALL)
         if not isinstance(raw, dict):
-            raise StorageError(f"{self.path / 'state.json'} holds no state; it is damaged")
-        return raw
+            raise StorageError(f"{path} holds no state; it is damaged")
+        for name, value in raw.items():
+            kinds = _STATE_KINDS.get(name)
+            is_wrong = kinds is not None and not isinstance(value, kinds)
+            # NaN is none of these either.
+            if is_wrong or (kinds and isinstance(value, (int, float)) and not abs(value) < _MOST):
+                what = f"is not a run's state: {name} is {shown(value)}"
+                raise StorageError(f"{path} {what}; it can be removed with its folder")
+        return State(**{name: value for name, value in raw.items() if name in _STATE_KINDS})
 
     def update(self, *, durable: bool = True, **changes: Any) -> State:  # noqa: ANN401
         """Change some fields of the state and write it; the heartbeat is set to now."""
@@ -226,13 +247,13 @@ class Run:
             yield self
             return
         try:
-            descriptor = os.open(self.path / ".lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o666)
+            descriptor = open_plain(self.path / ".lock", os.O_RDWR | os.O_CREAT)
         except OSError as error:
             raise storage_error(self.path / ".lock", error) from None
         try:
             # A reader that looks whether the run is alive holds the lock for an instant.
             if not any(_try_lock(descriptor) for _ in range(20)):
-                state = State(**read_json(self.path / "state.json"))
+                state = self._read_state()
                 msg = f"run {self.name} is owned by process {state.pid} on {state.host}; wait for it, or stop it first"
                 raise StorageError(msg) from None
             self._lock = descriptor
@@ -247,7 +268,7 @@ class Run:
         if state.host != socket.gethostname():  # a lock may not reach over a network file system
             return is_heard_of(self.path, state.heartbeat, _SILENCE)
         try:
-            descriptor = os.open(self.path / ".lock", os.O_RDONLY)
+            descriptor = open_plain(self.path / ".lock")
         except OSError:
             return False
         try:
@@ -273,7 +294,9 @@ class Run:
 
     def recipe(self) -> dict[str, Any]:
         """Return ``recipe.json``: parameters, versions, seed and fingerprints."""
-        found: dict[str, Any] = read_json(self.path / "recipe.json")
+        found = read_json(self.path / "recipe.json")
+        if not isinstance(found, dict):
+            raise StorageError(f"{self.path / 'recipe.json'} holds no recipe; it is damaged")
         return found
 
 
@@ -327,7 +350,14 @@ def _try_lock(descriptor: int) -> bool:
 def list_runs(runs_dir: Path | str = "runs") -> list[Run]:
     """Return the runs below a folder, newest first; folders that are no runs are passed over."""
     root = Path(runs_dir).expanduser()
-    if not root.is_dir():
+    try:
+        places = [path for path in root.iterdir() if is_file(path / "state.json")]
+    except (FileNotFoundError, NotADirectoryError):
         return []
-    found = [(p.stat().st_mtime, p) for p in root.iterdir() if (p / "state.json").is_file()]
-    return [Run(p) for _, p in sorted(found, key=lambda pair: (-pair[0], pair[1].name))]
+    except (OSError, ValueError) as error:
+        raise StorageError(f"cannot read {root}: {getattr(error, 'strerror', None) or error}") from None
+    found: list[tuple[float, Path]] = []
+    for path in places:
+        with suppress(OSError):  # it was removed since
+            found.append((path.stat().st_mtime, path))
+    return [Run(path) for _, path in sorted(found, key=lambda pair: (-pair[0], pair[1].name))]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import os
 import warnings
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
@@ -15,6 +16,7 @@ from optuna.study import StudyDirection
 from optuna.trial import Trial, TrialState
 
 from tunebook.errors import StorageError, shown
+from tunebook.opening import open_plain
 from tunebook.spaces import grid
 
 if TYPE_CHECKING:
@@ -30,6 +32,8 @@ if TYPE_CHECKING:
     from tunebook.spaces import Space
 
 JOURNAL = "optuna.journal"
+#: Bytes of a journal that are looked at together.
+_PIECE = 1 << 16
 #: Trials that are done before one can be pruned, and the first epoch after which it can.
 _BEFORE_PRUNING, _WARM_UP = 5, 2
 _RESULT = "tunebook"
@@ -297,13 +301,23 @@ def _open(url: str, journal: Path) -> BaseStorage:
 
 def _mend(journal: Path) -> None:
     """Cut off half a line that a killed process left at the end: whoever appends to it makes the whole unreadable."""
-    if not journal.is_file():
+    try:
+        with os.fdopen(open_plain(journal, os.O_RDWR), "rb+") as stream:
+            end = size = stream.seek(0, os.SEEK_END)
+            while end > 0:
+                start = max(0, end - _PIECE)
+                stream.seek(start)
+                place = stream.read(end - start).rfind(b"\n")
+                if place >= 0:
+                    end = start + place + 1
+                    break
+                end = start
+            if end != size:
+                stream.truncate(end)
+    except FileNotFoundError:
         return
-    with journal.open("rb+") as stream:
-        content = stream.read()
-        whole = content.rfind(b"\n") + 1
-        if whole != len(content):
-            stream.truncate(whole)
+    except OSError as error:
+        raise StorageError(f"cannot read {journal}: {error.strerror or error}") from None
 
 
 def _hidden(url: str) -> str:

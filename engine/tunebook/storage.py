@@ -11,6 +11,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from tunebook.errors import StorageError
+from tunebook.opening import LARGEST, read_bytes, write_below
+from tunebook.plain_json import parse_json
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -134,6 +136,11 @@ def replacing_folder(path: Path) -> Iterator[Path]:
 
 def write_text(path: Path, text: str, *, durable: bool = True) -> None:
     """Write a text file whole or not at all, UTF-8."""
+    try:
+        if write_below(path, text.encode(), durable=durable):
+            return
+    except OSError as error:
+        raise storage_error(path, error) from None
     with replacing(path, durable=durable) as temporary:
         temporary.write_text(text, encoding="utf-8")
 
@@ -155,18 +162,25 @@ def write_json(path: Path, value: Any, *, durable: bool = True) -> None:  # noqa
     write_text(path, json_text(value), durable=durable)
 
 
-def read_json(path: Path) -> Any:  # noqa: ANN401
+def read_json(path: Path, largest: int = LARGEST) -> Any:  # noqa: ANN401
     """
     Read a JSON file.
+
+    Parameters
+    ----------
+    path
+        The file.
+    largest
+        Bytes that it may have.
 
     Raises
     ------
     StorageError
-        The file is missing or is not JSON.
+        The file is missing, is no regular file, is too large, or is not JSON.
     """
     try:
-        return json.loads(path.read_text(encoding="utf-8"))
+        return parse_json(read_bytes(path, largest))
     except OSError as error:
         raise StorageError(f"cannot read {path}: {error.strerror or error}") from None
-    except (ValueError, RecursionError) as error:
+    except ValueError as error:
         raise StorageError(f"{path} is not valid JSON: {error}") from None

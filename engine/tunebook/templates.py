@@ -9,6 +9,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from tunebook.errors import NotebookError, did_you_mean, shown
+from tunebook.opening import read_bytes
+from tunebook.plain_json import parse_json
 from tunebook.storage import replacing
 
 if TYPE_CHECKING:
@@ -164,12 +166,15 @@ def load_notebook(path: Path) -> dict[str, Any]:
         It cannot be read or is no notebook.
     """
     try:
-        notebook = json.loads(path.read_text(encoding="utf-8"))
+        notebook = parse_json(read_bytes(path))
     except OSError as error:
         msg = f"cannot read {path}: {error.strerror or error}"
         raise NotebookError(msg) from None
-    except (ValueError, RecursionError):
+    except (json.JSONDecodeError, UnicodeDecodeError):
         msg = f"cannot read {path}: it is not JSON, so not a notebook"
+        raise NotebookError(msg) from None
+    except ValueError as error:
+        msg = f"cannot read {path}: {error}"
         raise NotebookError(msg) from None
     cells = notebook.get("cells") if isinstance(notebook, dict) else None
     if not isinstance(cells, list) or not all(isinstance(cell, dict) for cell in cells):

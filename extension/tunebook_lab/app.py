@@ -89,7 +89,7 @@ class TunebookLab(ExtensionApp):
         loop = asyncio.get_running_loop()
         while True:
             try:
-                await loop.run_in_executor(self.services.threads, self.services.queue.tick)
+                await loop.run_in_executor(self.services.threads, self.services.tick)
             except Exception:
                 # A disk that is full for a moment must not end the queue.
                 self.log.exception("tunebook: the queue could not be looked at; it is tried again")

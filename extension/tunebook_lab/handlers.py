@@ -26,6 +26,8 @@ if TYPE_CHECKING:
 
 #: Longest body of a request in bytes; a parameters cell has some thousand.
 LONGEST_BODY = 1 << 20
+#: Digits of a length; more are no number that a body has.
+_DIGITS = 20
 #: Items of a list that are written at once.
 _MANY = 20
 
@@ -44,7 +46,8 @@ class Route(ExtensionHandlerMixin, APIHandler):
     async def prepare(self) -> None:  # type: ignore[override]
         """Refuse who is not logged in, comes from elsewhere, or sends too much, before anything is read."""
         length = self.request.headers.get("Content-Length", "0")
-        if not length.isdigit() or int(length) > LONGEST_BODY:
+        # Digits of other scripts are some to Python.
+        if not (length.isascii() and length.isdigit() and len(length) <= _DIGITS and int(length) <= LONGEST_BODY):
             raise RequestError(413, f"the body is too long; allowed: {LONGEST_BODY} bytes")
         # What names no length is cut off there.
         self.request.connection.set_max_body_size(LONGEST_BODY)  # type: ignore[union-attr]
@@ -107,8 +110,14 @@ class Route(ExtensionHandlerMixin, APIHandler):
             raise RequestError(400, f"{where or 'body'}: {first['msg']}") from None
 
     async def beside(self, work: Callable[[], bytes]) -> bytes:
-        """Do work in a thread, so that the server goes on answering."""
-        return await asyncio.get_running_loop().run_in_executor(self.services.threads, work)
+        """Do work in a thread, so that the server goes on answering; below the root no link is followed."""
+        root = self.services.root
+
+        def confined() -> bytes:
+            with root.confined():
+                return work()
+
+        return await asyncio.get_running_loop().run_in_executor(self.services.threads, confined)
 
     async def answer(self, work: Callable[[], Any], status: int = 200) -> None:
         """Do work in a thread and answer with its result as JSON."""

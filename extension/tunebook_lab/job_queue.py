@@ -20,6 +20,7 @@ from tunebook import tasks
 from tunebook.control import FILE as CONTROL
 from tunebook.control import Control
 from tunebook.errors import StorageError, shown
+from tunebook.opening import is_folder, names_in
 from tunebook.storage import read_json, storage_error, write_json, write_text
 from tunebook.templates import load_notebook, parameters_of, task_of
 from tunebook_lab.errors import RequestError
@@ -193,7 +194,7 @@ class Queue:
             elif job.state == "running":
                 job = replace(job, is_cancelled=True)
                 job.write(folder)
-                if not self._process(job).stop() and job.run and Path(job.run).is_dir():
+                if not self._process(job).stop() and job.run and is_folder(Path(job.run)):
                     # Its process was killed and its kernel was left behind.
                     Control(Path(job.run) / CONTROL).send("stop", by="lab")
             else:
@@ -289,7 +290,7 @@ class Queue:
         if self.is_busy(run):
             raise RequestError(409, f"run {run.name} is in the queue already")
         ended = row["state"] in {"stopped", "failed", "died"} or (row["state"] == "queued" and row["notebook"])
-        if not ended or not is_resumable("died", row["kind"], set(os.listdir(run))):  # noqa: PTH208
+        if not ended or not is_resumable("died", row["kind"], set(names_in(run))):
             raise RequestError(409, f"run {run.name} is {row['state']} and cannot be resumed in the background")
         verb = "sweep" if row["kind"] == "sweep" else "run"
         job = self._folder(

@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 from tunebook.errors import StorageError, shown
+from tunebook.opening import SMALL, is_file, names_in, status
 from tunebook.progress import read_state
 from tunebook.runs import Run, State, is_heard_of
 from tunebook.storage import read_json, write_json
@@ -314,13 +315,14 @@ def _new_run(job: Job) -> str:
         return ""
     snapshot = job.command[1]
     try:
-        with os.scandir(job.runs_dir) as entries:
-            for entry in entries:
-                file = Path(entry.path) / FILE
-                if file.is_file() and file.stat().st_mtime >= job.started - 1:
-                    raw = read_json(file)
-                    if isinstance(raw, dict) and raw.get("notebook") == snapshot:
-                        return entry.path
-    except (OSError, StorageError):
+        names = names_in(Path(job.runs_dir))
+    except OSError:
         return ""
+    for name in names:
+        file = Path(job.runs_dir, name, FILE)
+        with suppress(OSError, StorageError):
+            if is_file(file) and status(file).st_mtime >= job.started - 1:
+                raw = read_json(file, SMALL)
+                if isinstance(raw, dict) and raw.get("notebook") == snapshot:
+                    return str(file.parent)
     return ""

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import json
 import os
-import tempfile
+import secrets
 from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from tunebook.errors import RecipeError, shown
+from tunebook.opening import folder_open
 from tunebook.storage import storage_error
 from tunebook.templates import SUFFIX, find_template, list_templates, load_notebook, task_of
 from tunebook_lab.errors import RequestError
@@ -121,22 +122,21 @@ def _names(stem: str) -> Iterator[str]:
 
 def _write_new(folder: Path, stem: str, text: str) -> Path:
     """Write a file whole under the first name that is free; what is there is never replaced, not even by a race."""
-    temporary: Path | None = None
+    temporary = f".tunebook.{secrets.token_hex(8)}.part"
     try:
-        handle, name = tempfile.mkstemp(prefix=".tunebook.", suffix=".part", dir=folder)
-        temporary = Path(name)
-        with os.fdopen(handle, "w", encoding="utf-8") as stream:
-            stream.write(text)
-            stream.flush()
-            os.fsync(stream.fileno())
-        temporary.chmod(0o644)
-        for candidate in _names(stem):
-            with suppress(FileExistsError):
-                (folder / candidate).hardlink_to(temporary)
-                return folder / candidate
+        with folder_open(folder) as place:
+            handle = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o644, dir_fd=place)
+            try:
+                with os.fdopen(handle, "w", encoding="utf-8") as stream:
+                    stream.write(text)
+                    stream.flush()
+                    os.fsync(stream.fileno())
+                for candidate in _names(stem):
+                    with suppress(FileExistsError):
+                        os.link(temporary, candidate, src_dir_fd=place, dst_dir_fd=place, follow_symlinks=False)
+                        return folder / candidate
+            finally:
+                os.unlink(temporary, dir_fd=place)
     except OSError as error:
         raise storage_error(folder / f"{stem}{SUFFIX}", error) from None
-    finally:
-        if temporary is not None:
-            temporary.unlink(missing_ok=True)
     raise RequestError(409, f"there are too many notebooks called {shown(stem)}; choose another name")

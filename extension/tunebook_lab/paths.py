@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
-import os
 from pathlib import Path
+from typing import TYPE_CHECKING
 
+from tunebook import opening
 from tunebook.errors import shown
 from tunebook_lab.errors import RequestError
+
+if TYPE_CHECKING:
+    from contextlib import AbstractContextManager
 
 _LONGEST = 4096
 _LONGEST_NAME = 255
@@ -41,43 +45,56 @@ class Root:
             hidden, or a link leads out of the root.
         """
         parts = self._parts(path)
-        if any(part.startswith(".") for part in parts):
-            raise _missing(path)
         try:
             # Only what is behind all links counts.
             place = self.folder.joinpath(*parts).resolve()
         except (OSError, RuntimeError):  # links in a circle
             raise _missing(path) from None
-        if not place.is_relative_to(self.folder):
+        hidden = any(part.startswith(".") for part in parts)
+        if hidden or not place.is_relative_to(self.folder) or self._is_hidden(place):
             raise _missing(path)
         return place
+
+    def confined(self) -> AbstractContextManager[None]:
+        """
+        Open below the root without following links, while it lasts.
+
+        A path that was resolved leads through no link, and one that has come into its way since then is refused.
+        """
+        return opening.confined(self.folder)
 
     def existing(self, path: str) -> Path:
         """Return the place of a path as :meth:`resolve` does, which must exist: 404 without."""
         place = self.resolve(path)
-        if not os.path.lexists(place):
-            raise _missing(path)
+        try:
+            with self.confined():
+                opening.status(place)
+        except OSError:
+            raise _missing(path) from None
         return place
 
     def is_folder(self, path: str) -> Path:
         """Return the place of a folder, 404 where there is none."""
         place = self.resolve(path)
-        if not place.is_dir():
-            raise RequestError(404, f"no folder {shown(path)}")
+        with self.confined():
+            if not opening.is_folder(place):
+                raise RequestError(404, f"no folder {shown(path)}")
         return place
 
     def is_file(self, path: str) -> Path:
-        """Return the place of a file, 404 where there is none."""
+        """Return the place of a regular file, 404 where there is none."""
         place = self.resolve(path)
-        if not place.is_file():
-            raise RequestError(404, f"no file {shown(path)}")
+        with self.confined():
+            if not opening.is_file(place):
+                raise RequestError(404, f"no file {shown(path)}")
         return place
 
     def is_run(self, path: str) -> Path:
         """Return the place of a run's or a sweep's directory, 404 where there is none."""
         place = self.resolve(path)
-        if not (place / "state.json").is_file():
-            raise RequestError(404, f"no run {shown(path)}")
+        with self.confined():
+            if not opening.is_file(place / "state.json"):
+                raise RequestError(404, f"no run {shown(path)}")
         return place
 
     def holds(self, place: Path) -> bool:
@@ -89,14 +106,8 @@ class Root:
         relative = place.relative_to(self.folder).as_posix()
         return "" if relative == "." else relative
 
-    def name_or_empty(self, place: Path) -> str:
-        """Return the path by which a request names a file; empty if it is not there, hidden, or not below the root."""
-        try:
-            name = self.name(place)
-        except ValueError:
-            return ""
-        hidden = any(part.startswith(".") for part in name.split("/"))
-        return name if not hidden and place.is_file() else ""
+    def _is_hidden(self, place: Path) -> bool:
+        return any(part.startswith(".") for part in place.relative_to(self.folder).parts)
 
     @staticmethod
     def _parts(path: str) -> list[str]:

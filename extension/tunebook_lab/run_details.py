@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
-import os
+import stat
+from collections import deque
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from tunebook import tasks
+from tunebook import opening, tasks
 from tunebook.errors import RecipeError, StorageError
+from tunebook.opening import SMALL, is_file, names_in, read_text
 from tunebook_lab.errors import RequestError
 from tunebook_lab.run_rows import one_line, read_bounded, read_trials, recipe_parameters
 
 if TYPE_CHECKING:
+    import os
     from collections.abc import Iterator, Mapping
 
     from tunebook_lab.paths import Root
@@ -19,6 +22,10 @@ if TYPE_CHECKING:
 
 #: Most classes whose confusion is sent, and most files that are listed.
 MOST_CLASSES, MOST_FILES = 200, 500
+#: Names that are looked at for that, and bytes of the words beside a figure.
+_MOST_LOOKED, _LONGEST_WORDS = 20_000, 64 << 10
+#: No number of a trial or an epoch is that large.
+_MOST_WHOLE = 2**53
 _CONFUSION = "confusion/validation"
 _SPLITS = ("train", "validation", "test")
 _SCORES = ("n", "accuracy", "macro_f1", "loss", "ece")
@@ -83,7 +90,7 @@ def read_detail(path: Path, root: Root, row: Mapping[str, Any], curves: Curves) 
         "figures": _figures(path, root),
         "files": _files(path, root),
         "versions": {str(key): one_line(str(value)) for key, value in _inner(recipe, "versions").items()},
-        "card": root.name(card) if card.is_file() else "",
+        "card": root.name(card) if is_file(card) else "",
         "cell": _cell(row["task"], parameters),
         "parts": _parts(recipe),
     }
@@ -112,13 +119,12 @@ def read_all_trials(path: Path) -> dict[str, Any]:
         raise RequestError(404, f"{path.name} is no sweep")
     objectives, names = _names(plan.get("objectives")), list(_inner(plan, "spaces"))
     best = _inner(_mapping(path / "best.json"), "best").get("number")
-    cell = path / "parameters.py"
     return {
         "objectives": objectives,
         "parameters": names,
         "trials": [_trial(row, objectives, names) for row in read_trials(path)],
-        "best": best if isinstance(best, int) else None,
-        "cell": cell.read_text(encoding="utf-8", errors="replace") if cell.is_file() else "",
+        "best": best if type(best) is int else None,
+        "cell": _text(path / "parameters.py"),
     }
 
 
@@ -243,12 +249,12 @@ def _confusion(metrics: Mapping[str, Any]) -> dict[str, Any] | None:
 
 
 def _logged_confusion(path: Path, curves: Curves, classes: int) -> dict[str, Any] | None:
-    if not any(name.startswith("events.out.tfevents.") for name in os.listdir(path)):  # noqa: PTH208
-        return None
     try:
+        if not any(name.startswith("events.out.tfevents.") for name in names_in(path)):
+            return None
         with curves(path) as log:
             found = log.tensors(_CONFUSION)
-    except (StorageError, KeyError):
+    except (StorageError, OSError, KeyError):
         return None
     if not found:
         return None
@@ -286,40 +292,61 @@ def _parts(recipe: Mapping[str, Any]) -> dict[str, str]:
 
 
 def _figures(path: Path, root: Root) -> list[dict[str, Any]]:
-    found = []
+    found: list[dict[str, Any]] = []
     for folder in (path / "report", path / "figures"):
-        for file in sorted(folder.glob("*.png")) if folder.is_dir() else ():
-            beside = file.with_suffix(".txt")
-            text = beside.read_text(encoding="utf-8", errors="replace") if _is_small(beside) else file.stem
-            found.append({**_file(file, path, root), "what": one_line(text, 2000)})
-    return found[:MOST_FILES]
+        try:
+            names = sorted(name for name in names_in(folder) if name.endswith(".png") and not name.startswith("."))
+        except OSError:
+            continue
+        for name in names[: MOST_FILES - len(found)]:
+            try:
+                status = opening.status(folder / name)
+            except OSError:  # it has gone since
+                continue
+            if stat.S_ISREG(status.st_mode):
+                what = _text((folder / name).with_suffix(".txt"), _LONGEST_WORDS) or Path(name).stem
+                found.append({**_file(folder / name, status, path, root), "what": one_line(what, 2000)})
+    return found
 
 
-def _is_small(path: Path) -> bool:
+def _text(path: Path, largest: int = SMALL) -> str:
+    """Return a file's text; empty if it is not there, no regular file, or larger."""
     try:
-        return path.stat().st_size < 64 << 10
+        return read_text(path, largest, errors="replace")
     except OSError:
-        return False
+        return ""
 
 
 def _files(path: Path, root: Root) -> list[dict[str, Any]]:
     found: list[dict[str, Any]] = []
-    for folder, folders, names in os.walk(path):
-        folders[:] = sorted(name for name in folders if not name.startswith("."))
-        for name in sorted(names):
+    waiting = deque([path])
+    looked = 0
+    while waiting and looked < _MOST_LOOKED:
+        folder = waiting.popleft()
+        folders: list[Path] = []
+        try:
+            names = sorted(names_in(folder))
+        except OSError:  # it has gone since, or is a link
+            continue
+        for name in names[: _MOST_LOOKED - looked]:
+            looked += 1
             if name.startswith(".") or not name.isprintable():
                 continue
             try:
-                found.append(_file(Path(folder) / name, path, root))
-            except OSError:  # it has gone since, or is a link to nowhere
+                status = opening.status(folder / name)
+            except OSError:
                 continue
-            if len(found) >= MOST_FILES:
-                return found
+            if stat.S_ISDIR(status.st_mode):
+                folders.append(folder / name)
+            elif stat.S_ISREG(status.st_mode):
+                found.append(_file(folder / name, status, path, root))
+                if len(found) >= MOST_FILES:
+                    return found
+        waiting.extendleft(reversed(folders))
     return found
 
 
-def _file(file: Path, run: Path, root: Root) -> dict[str, Any]:
-    status = file.stat()
+def _file(file: Path, status: os.stat_result, run: Path, root: Root) -> dict[str, Any]:
     name = file.relative_to(run).as_posix()
     what = _WHAT.get(file.name, "")
     if name.startswith(("model/", "checkpoints/")):
@@ -331,11 +358,16 @@ def _file(file: Path, run: Path, root: Root) -> dict[str, Any]:
 
 def _trial(row: Mapping[str, str], objectives: list[str], names: list[str]) -> dict[str, Any]:
     return {
-        "number": int(_float(row.get("number")) or 0), "state": row.get("state") or "",
+        "number": _whole(row.get("number")), "state": row.get("state") or "",
         "values": [_float(row.get(name)) for name in objectives],
         "parameters": {name: row.get(name) or "" for name in names}, "seconds": _float(row.get("seconds")),
-        "epoch": int(_float(row.get("epoch")) or 0), "message": one_line(row.get("message") or ""),
+        "epoch": _whole(row.get("epoch")), "message": one_line(row.get("message") or ""),
     }  # fmt: skip
+
+
+def _whole(text: str | None) -> int:
+    number = _float(text)
+    return int(number) if number is not None and 0 <= number < _MOST_WHOLE else 0
 
 
 def _float(text: str | None) -> float | None:

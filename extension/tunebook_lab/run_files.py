@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
+import os
 import re
 import shutil
 import sys
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
-from send2trash import TrashPermissionError, send2trash  # type: ignore[import-untyped]
-
 from tunebook.errors import StorageError, shown
+from tunebook.opening import folder_open
 from tunebook.progress import read_state
 from tunebook.runs import Run
 from tunebook.storage import storage_error
 from tunebook_lab.errors import RequestError
+from tunebook_lab.trash import put_into_trash
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -44,12 +46,15 @@ def rename_run(path: Path, name: str) -> Path:
         )
     _check_at_rest(path)
     new = path.with_name(name)
-    if new.exists() or new.is_symlink():
-        raise RequestError(409, f"{shown(name)} is there already; choose another name")
     try:
-        return path.rename(new)
+        with folder_open(path.parent) as folder:
+            with suppress(FileNotFoundError):
+                os.stat(name, dir_fd=folder, follow_symlinks=False)
+                raise RequestError(409, f"{shown(name)} is there already; choose another name")
+            os.rename(path.name, name, src_dir_fd=folder, dst_dir_fd=folder)
     except OSError as error:
         raise storage_error(new, error) from None
+    return new
 
 
 def delete_run(path: Path, *, to_trash: bool) -> None:
@@ -65,13 +70,11 @@ def delete_run(path: Path, *, to_trash: bool) -> None:
     """
     _check_at_rest(path)
     try:
-        if to_trash:
-            send2trash(str(path))
-        else:
-            shutil.rmtree(path)
-    except TrashPermissionError:
-        msg = f"cannot put {path.name} into the trash: there is none on its disk; delete it in a terminal"
-        raise StorageError(msg) from None
+        with folder_open(path.parent) as folder:
+            if to_trash:
+                put_into_trash(folder, path.name)
+            else:
+                shutil.rmtree(path.name, dir_fd=folder)
     except OSError as error:
         raise storage_error(path, error) from None
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import secrets
+import stat
 import threading
 import time
 from collections import deque
@@ -11,7 +12,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from tunebook_lab.run_rows import Figures, empty_row, read_figures, read_row, with_figures
+from tunebook.opening import folder_open
+from tunebook_lab.run_rows import Figures, broken_row, empty_row, read_figures, read_row, with_figures
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -113,7 +115,7 @@ class RunIndex:
 
     def row(self, path: Path, jobs: Sequence[Job]) -> dict[str, Any]:
         """Return the row of one run as it is now."""
-        base = read_row(path, self._root)
+        base = self._read_row(path)
         return _overlay(with_figures(base, read_figures(path, base, self._curves)), _job_of(path, jobs), jobs)
 
     def _known(self, since: str, folder: Path) -> int | None:
@@ -150,7 +152,7 @@ class RunIndex:
     def _folders(self, folder: str) -> tuple[list[str], bool]:
         """Return the names of a folder's folders, and whether all of it was looked at."""
         try:
-            changed = os.stat(folder).st_mtime_ns  # noqa: PTH116 - some ten thousand times an answer
+            changed = os.lstat(folder).st_mtime_ns  # some ten thousand times an answer
         except OSError:
             return [], True
         known = self._listings.get(folder)
@@ -159,7 +161,7 @@ class RunIndex:
         names: list[str] = []
         whole = True
         try:
-            with os.scandir(folder) as entries:
+            with folder_open(Path(folder)) as descriptor, os.scandir(descriptor) as entries:
                 for count, entry in enumerate(entries):
                     if count >= MOST_ENTRIES:
                         whole = False
@@ -181,7 +183,7 @@ class RunIndex:
             settled = time.time() - max(signature[:2]) / 1e9 > _SETTLED
             # Whether a run under way still has an owner is written nowhere.
             if signature != entry.signature or is_live or not settled:
-                entry.base = read_row(Path(path), self._root)
+                entry.base = self._read_row(Path(path))
                 entry.signature = signature
         expected = {job.run for job in jobs if job.run and job.is_active}
         for path in expected - set(found):
@@ -194,6 +196,13 @@ class RunIndex:
         while len(self._removed) > _MOST_REMOVED:
             path = next(iter(self._removed))
             self._oldest = max(self._oldest, self._removed.pop(path))
+
+    def _read_row(self, path: Path) -> dict[str, Any]:
+        """Read a run on its own: whatever somebody wrote into it, the others are listed."""
+        try:
+            return read_row(path, self._root)
+        except (ArithmeticError, AttributeError, LookupError, MemoryError, OSError, TypeError, ValueError) as error:
+            return broken_row(path, self._root, error)
 
     def _read_figures(self, found: Mapping[str, tuple[int, ...]]) -> int:
         """Read what runs reached, those under way first, as far as the time allows; return how many are left."""
@@ -225,9 +234,11 @@ class RunIndex:
 def _signature(folder: str) -> tuple[int, ...] | None:
     """Return what changes with anything in a run directory; ``None`` for another folder."""
     try:
-        state = os.stat(f"{folder}/state.json")  # noqa: PTH116
-        place = os.stat(folder)  # noqa: PTH116
+        state = os.lstat(f"{folder}/state.json")
+        place = os.lstat(folder)
     except OSError:
+        return None
+    if not stat.S_ISREG(state.st_mode) or not stat.S_ISDIR(place.st_mode):
         return None
     return place.st_mtime_ns, state.st_mtime_ns, state.st_size, state.st_ino
 

@@ -9,6 +9,7 @@ from jupyter_server.auth.decorator import authorized
 from tornado import web
 
 from tunebook.errors import shown
+from tunebook.opening import is_file, read_bytes
 from tunebook_lab import bodies
 from tunebook_lab.errors import RequestError
 from tunebook_lab.handlers import Route
@@ -167,13 +168,12 @@ class Report(Route):
         def work() -> bytes:
             place = self.services.root.is_run(path)
             file = place / "report" / _REPORTS[kind]
-            if not file.is_file() or not self.services.root.holds(file):
+            if not is_file(file):
                 raise RequestError(404, f"run {place.name} has no bias report yet")
-            if file.stat().st_size > _LARGEST_REPORT:
-                raise RequestError(
-                    409, f"the bias report of {place.name} is too large to be shown; open {file.name} itself"
-                )
-            return file.read_bytes()
+            try:
+                return read_bytes(file, _LARGEST_REPORT)
+            except OSError as error:
+                raise RequestError(409, f"the bias report of {place.name} cannot be shown: {error.strerror}") from None
 
         body = await self.beside(work)
         self.set_header("X-Content-Type-Options", "nosniff")

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import csv
+import io
 import math
-import os
 from dataclasses import dataclass, field
-from itertools import accumulate
+from itertools import accumulate, islice
 from typing import TYPE_CHECKING, Any, get_args
 
 from tunebook.errors import StorageError, shown
+from tunebook.opening import is_file, names_in, open_stream, status
 from tunebook.progress import read_state
 from tunebook.runs import Run, State, StateName
 from tunebook.storage import read_json
@@ -29,6 +30,8 @@ if TYPE_CHECKING:
 POINTS = 32
 #: Files beyond this size in bytes are not read for a row.
 LARGEST = 32 << 20
+#: Columns and rows of a sweep's table.
+_MOST_COLUMNS, _MOST_TRIALS = 500, 100_000
 _ENDED = ("stopped", "failed", "died")
 #: Where a run's notebook is found, the best first.
 _NOTEBOOKS = ("notebook.ipynb", "notebook.failed.ipynb", "notebook.stopped.ipynb", "source.ipynb")
@@ -47,11 +50,14 @@ class Figures:
         Largest gap between groups; ``None`` while unknown.
     sparkline
         At most :data:`POINTS` scores, the oldest first.
+    damage
+        Why nothing could be read of it, one line; empty where it could.
     """
 
     best: dict[str, Any] | None = None
     gap: float | None = None
     sparkline: list[float | None] = field(default_factory=list)
+    damage: str = ""
 
 
 def read_row(path: Path, root: Root) -> dict[str, Any]:
@@ -86,8 +92,14 @@ def read_row(path: Path, root: Root) -> dict[str, Any]:
         "created": float(state.started or state.heartbeat or _mtime(path)),
         "resumable": is_resumable(state.state, kind, names),
         "notebook": _notebook(path, names, root),
-        "report": "report" in names and (path / "report" / "bias.html").is_file(),
+        "report": "report" in names and is_file(path / "report" / "bias.html"),
     }
+
+
+def broken_row(path: Path, root: Root, error: Exception) -> dict[str, Any]:
+    """Return the row of a run of which nothing could be read, so that a list goes on without it."""
+    message = f"it cannot be read: {one_line(repr(error), 200)}"
+    return empty_row(path, root) | {"state": "unreadable", "message": message, "damaged": True}
 
 
 def empty_row(path: Path, root: Root) -> dict[str, Any]:
@@ -161,7 +173,7 @@ def read_figures(path: Path, row: Mapping[str, Any], curves: Curves) -> Figures:
     Returns
     -------
     Figures
-        Empty where there is nothing to be read, or it is damaged: a list goes on without it.
+        Empty where there is nothing to be read; where it is damaged, with what is wrong: a list goes on without it.
     """
     try:
         if row["kind"] == "sweep":
@@ -169,16 +181,21 @@ def read_figures(path: Path, row: Mapping[str, Any], curves: Curves) -> Figures:
         if row["kind"] != "run":
             return Figures()
         gap = _reported_gap(path)
-        if (path / "metrics.json").is_file():
+        if is_file(path / "metrics.json"):
             return _finished_figures(read_bounded(path / "metrics.json"), gap)
         return _logged_figures(path, curves, gap)
-    except (StorageError, OSError, KeyError, TypeError, ValueError, AttributeError, IndexError):
-        return Figures()
+    except StorageError as error:
+        return Figures(damage=one_line(str(error)))
+    except (OSError, ArithmeticError, LookupError, TypeError, ValueError, AttributeError) as error:
+        return Figures(damage=f"what it reached cannot be read: {one_line(repr(error), 100)}")
 
 
 def with_figures(row: Mapping[str, Any], figures: Figures) -> dict[str, Any]:
     """Return a row with what the run reached."""
-    return {**row, "best": figures.best, "gap": figures.gap, "sparkline": figures.sparkline}
+    found = {**row, "best": figures.best, "gap": figures.gap, "sparkline": figures.sparkline}
+    if figures.damage:
+        found |= {"damaged": True, "message": row["message"] or figures.damage}
+    return found
 
 
 def recipe_parameters(path: Path) -> dict[str, Any]:
@@ -196,13 +213,7 @@ def recipe_parameters(path: Path) -> dict[str, Any]:
 
 def read_bounded(path: Path) -> Any:  # noqa: ANN401
     """Read a JSON file that is not larger than :data:`LARGEST`; StorageError for one that is, is missing or damaged."""
-    try:
-        size = path.stat().st_size
-    except OSError as error:
-        raise StorageError(f"cannot read {path}: {error.strerror}") from None
-    if size > LARGEST:
-        raise StorageError(f"{path} is too large to be shown: {size} bytes")
-    return read_json(path)
+    return read_json(path, LARGEST)
 
 
 def thin(values: Sequence[float], most: int = POINTS) -> list[float | None]:
@@ -220,14 +231,14 @@ def one_line(text: str, most: int = 400) -> str:
 
 def _names(path: Path) -> set[str]:
     try:
-        return set(os.listdir(path))  # noqa: PTH208 - names are all that is needed, of a thousand runs
+        return set(names_in(path))
     except OSError:
         return set()
 
 
 def _mtime(path: Path) -> float:
     try:
-        return path.stat().st_mtime
+        return status(path).st_mtime
     except OSError:
         return 0.0
 
@@ -252,7 +263,7 @@ def _notebook(path: Path, names: set[str], root: Root) -> str:
 def _reported_gap(path: Path) -> float | None:
     """Return the largest gap in accuracy that the bias report has."""
     file = path / "report" / "bias.json"
-    return largest_gap(read_bounded(file)) if file.is_file() else None
+    return largest_gap(read_bounded(file)) if is_file(file) else None
 
 
 def largest_gap(report: Any) -> float | None:  # noqa: ANN401
@@ -299,7 +310,7 @@ def _logged_figures(path: Path, curves: Curves, gap: float | None) -> Figures:
 def _sweep_figures(path: Path) -> Figures:
     plan = read_bounded(path / "sweep.json")
     name = plan["objectives"][0]
-    best = read_bounded(path / "best.json")["best"] if (path / "best.json").is_file() else None
+    best = read_bounded(path / "best.json")["best"] if is_file(path / "best.json") else None
     found = {"name": name, "value": best["values"][0], "trial": best["number"]} if best else None
     values = [_number(row.get(name)) for row in read_trials(path) if row.get("state") == "complete"]
     better = min if name == "loss" or name.startswith("gap") else max
@@ -308,15 +319,33 @@ def _sweep_figures(path: Path) -> Figures:
 
 
 def read_trials(path: Path) -> list[dict[str, str]]:
-    """Return the rows of a sweep's ``trials.csv``; none before there are any."""
+    """
+    Return the rows of a sweep's ``trials.csv``; none before there are any.
+
+    Raises
+    ------
+    StorageError
+        The file cannot be read, or is larger than a sweep's can be; the line says which bound was met.
+    """
     file = path / "trials.csv"
     try:
-        if file.stat().st_size > LARGEST:
-            return []
-        with file.open(encoding="utf-8", newline="") as stream:
-            return list(csv.DictReader(stream))
+        stream = open_stream(file, largest=LARGEST)
     except FileNotFoundError:
         return []
+    except OSError as error:
+        raise StorageError(f"cannot read {file}: {error.strerror}") from None
+    try:
+        with io.TextIOWrapper(stream, encoding="utf-8", newline="") as text:
+            reader = csv.reader(text)
+            heads = next(reader, [])
+            if len(heads) > _MOST_COLUMNS:
+                raise StorageError(f"{file} has {len(heads)} columns; allowed: {_MOST_COLUMNS}")
+            rows = [dict(zip(heads, cells, strict=False)) for cells in islice(reader, _MOST_TRIALS + 1) if cells]
+    except (OSError, ValueError, csv.Error) as error:
+        raise StorageError(f"{file} is not the table of a sweep: {error}") from None
+    if len(rows) > _MOST_TRIALS:
+        raise StorageError(f"{file} has more than {_MOST_TRIALS} rows, the most that are shown")
+    return rows
 
 
 def _number(value: object) -> float:

@@ -7,6 +7,7 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
+from tunebook.opening import status
 from tunebook_lab.curves import Logs
 from tunebook_lab.job_queue import Queue
 from tunebook_lab.paths import Root
@@ -67,6 +68,11 @@ class Services:
         curves.poll()
         yield curves
 
+    def tick(self) -> None:
+        """Look at the queue."""
+        with self.root.confined():
+            self.queue.tick()
+
     def row(self, path: Path) -> dict[str, Any]:
         """Return a run's row as it is now."""
         return self.index.row(path, self.queue.jobs())
@@ -78,6 +84,6 @@ class Services:
 
 def _changed(path: Path) -> float:
     try:
-        return path.stat().st_mtime
+        return status(path).st_mtime
     except OSError:
         return 0.0

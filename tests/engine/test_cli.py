@@ -143,7 +143,7 @@ def test_bad_parameters_start_nothing(
         ("lr: .nan", "must be finite"),
         ("data: 2020-01-01", "parameter data"),
         ("? [a]\n: 1", "not YAML"),
-        ("class_weights: &a {x: *a}", "parameter class_weights"),
+        ("class_weights: &a {x: *a}", "within what it refers to"),
         ("[" * 5000, "is not YAML"),
         ("\x00", "is not YAML"),
     ],

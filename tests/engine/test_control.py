@@ -147,7 +147,8 @@ def test_what_follows_a_line_that_stays_torn_is_not_lost(control: Control) -> No
     ("line", "words"),
     [
         (b"\x00\xff\xfe", "not JSON"),
-        (b"[" * 50_000, "recursion"),
+        (b"[" * 50_000, "more than 1000 lists and mappings"),
+        (b"[" * 900 + b"]" * 900, "nested more than 100 levels deep"),
         (b"[]", "no id"),
         (b'{"id": 3, "command": "stop"}', "no id"),
         (b'{"id": "", "command": "stop"}', "its id is ''"),

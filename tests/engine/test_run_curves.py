@@ -203,7 +203,7 @@ def test_a_file_that_may_not_be_read_is_one_line(tmp_path: Path, monkeypatch: py
     def refused(*_: Any, **__: Any) -> Any:
         raise PermissionError(13, "Permission denied")
 
-    monkeypatch.setattr(Path, "open", refused)
+    monkeypatch.setattr("tunebook.event_reader.open_stream", refused)
     with pytest.raises(StorageError, match=r"cannot read .*Permission denied"):
         RunCurves(tmp_path).poll()
 
