@@ -10,6 +10,7 @@ import errno
 import fcntl
 import os
 import socket
+import stat
 import time
 from contextlib import ExitStack, contextmanager, suppress
 from typing import TYPE_CHECKING
@@ -25,6 +26,8 @@ USE, FILL = ".use", ".fill"
 #: A name of ours may be a link, which is not followed, or a pipe, which must not keep us waiting.
 _CAREFUL = os.O_NOFOLLOW | os.O_NONBLOCK
 _POLL = 0.5
+#: The table is gone, or something else has its name.
+_NOT_THERE = (FileNotFoundError, NotADirectoryError)
 
 
 def hold(table: Path, *, make: bool) -> int:
@@ -39,25 +42,19 @@ def hold(table: Path, *, make: bool) -> int:
         The folder can be neither read nor made.
     """
     while True:
-        if table.is_symlink() or (table.exists() and not table.is_dir()):
-            if not make:
-                raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT))
-            table.unlink()
-        if make:
-            table.mkdir(parents=True, exist_ok=True)
+        _see_to_folder(table, make=make)
         with ExitStack() as opened:
             try:
                 lock = _open_to_read(table / USE)
-            except FileNotFoundError:
+            except _NOT_THERE:
                 if make:
                     continue  # it was evicted since we made it
                 raise
             opened.callback(os.close, lock)
             fcntl.flock(lock, fcntl.LOCK_SH)
-            with suppress(FileNotFoundError):  # else it was evicted before we had the lock
-                if os.path.samestat(os.fstat(lock), (table / USE).stat(follow_symlinks=False)):
-                    opened.pop_all()
-                    return lock
+            if _is_at(lock, table / USE):  # else it was evicted before we had the lock
+                opened.pop_all()
+                return lock
 
 
 def wait_to_fill(table: Path, on_wait: Callable[[str], None] | None) -> int:
@@ -103,10 +100,42 @@ def alone(table: Path, *, make: bool) -> Iterator[bool]:
             try:
                 lock = _open_to_write(table / name) if make else os.open(table / name, os.O_RDONLY | _CAREFUL)
                 opened.callback(os.close, lock)
-                free = _try_lock(lock) and free
+                # A lock of a table that was evicted since, and is there again, says nothing of the one that is there.
+                free = free and _try_lock(lock) and _is_at(lock, table / name)
             except OSError:
                 free = free and not make
         yield free
+
+
+def _see_to_folder(table: Path, *, make: bool) -> None:
+    """
+    Make a table's folder, in place of whatever else has its name; others may make or remove it at any moment.
+
+    ``Path.mkdir(exist_ok=True)`` would look twice, and raise where the folder is evicted between its two looks.
+    """
+    try:
+        is_folder = stat.S_ISDIR(table.lstat().st_mode)
+    except FileNotFoundError:
+        is_folder = False
+    else:
+        if not is_folder and make:
+            with suppress(FileNotFoundError, IsADirectoryError):  # gone by now, or a table
+                table.unlink()
+    if is_folder:
+        return
+    if not make:
+        raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT))
+    table.parent.mkdir(parents=True, exist_ok=True)
+    with suppress(FileExistsError, FileNotFoundError):  # who opens its lock finds out, and comes again
+        table.mkdir()
+
+
+def _is_at(lock: int, path: Path) -> bool:
+    """Say whether a path still leads to an open file."""
+    try:
+        return os.path.samestat(os.fstat(lock), path.stat(follow_symlinks=False))
+    except _NOT_THERE:
+        return False
 
 
 def _try_lock(lock: int) -> bool:

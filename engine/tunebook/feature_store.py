@@ -145,7 +145,8 @@ class FeatureStore:
 
     def tables(self) -> list[TableInfo]:
         """Return what there is, the one used last first; nothing is changed."""
-        return sorted(map(inspect, self._paths()), key=lambda info: (-info.used, info.name))
+        found = [info for info in map(inspect, self._paths()) if info is not None]
+        return sorted(found, key=lambda info: (-info.used, info.name))
 
     def size(self) -> int:
         """Return how many bytes all tables take."""

@@ -250,14 +250,15 @@ class FeatureTable:
             write_json(path, self.address, durable=False)
 
 
-def inspect(path: Path) -> TableInfo:
-    """Look at a table without changing it."""
+def inspect(path: Path) -> TableInfo | None:
+    """Look at a table without changing it; ``None`` where it is gone."""
     examples = 0
     for name in segment_names(path):
         with suppress(DamagedError):
             examples += len(Segment(path / name).keys)
     with alone(path, make=False) as free:
-        return TableInfo(path.name, _read_address(path), size_of(path), examples, last_used(path), not free)
+        info = TableInfo(path.name, _read_address(path), size_of(path), examples, last_used(path), not free)
+    return info if path.is_dir() else None
 
 
 def last_used(path: Path) -> float:
@@ -270,7 +271,8 @@ def last_used(path: Path) -> float:
 def remove_unused(path: Path) -> bool:
     """Remove a table unless it is in use; say whether it is gone."""
     with alone(path, make=True) as free:
-        return free and remove_at_once(path)
+        # Another process may have removed it since it was listed.
+        return (free and remove_at_once(path)) or not os.path.lexists(path)
 
 
 def _read_address(path: Path) -> dict[str, Any]:
