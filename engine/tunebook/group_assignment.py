@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -11,6 +11,7 @@ import pandas as pd
 
 from tunebook.errors import DataError, StorageError, shown
 from tunebook.groups import MISSING, make_groups
+from tunebook.written_numbers import PLAIN, Reading, is_nothing
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -34,11 +35,14 @@ class Column:
         Names of its groups.
     edges
         Limits between them, for numbers that are binned; a value on a limit is below it.
+    reading
+        How numbers that are binned are written.
     """
 
     name: str
     groups: tuple[str, ...]
     edges: tuple[float, ...] = ()
+    reading: Reading = PLAIN
 
     def codes(self, values: Sequence[object] | pd.Series) -> np.ndarray:
         """Return the group number of each value, shape (n,), int64; :data:`UNKNOWN` for one that is in no group."""
@@ -50,12 +54,11 @@ class Column:
         return np.array([*codes, place.get(MISSING, UNKNOWN)], np.int64)[found]
 
     def _bin(self, name: str, place: Mapping[str, int]) -> int:
-        try:
-            number = float(name)
-        except ValueError:
-            number = np.nan
-        if not np.isfinite(number):
-            return place.get(name, UNKNOWN)
+        number = self.reading.number(name)
+        # A number of another source may be written plainly: as a number in the table it is.
+        number = PLAIN.number(name) if number is None and name not in place else number
+        if number is None:
+            return place.get(MISSING if is_nothing(name) else name, UNKNOWN)
         return int(np.searchsorted(self.edges, number, side="left"))
 
 
@@ -93,7 +96,7 @@ class Assignment:
         """
         groups = report.groups(attribute)
         single = [report.groups(name) for name in groups.columns]
-        columns = tuple(Column(one.name, one.names, one.edges) for one in single)
+        columns = tuple(Column(one.name, one.names, one.edges, one.reading) for one in single)
         return cls(attribute, columns, groups.names, groups.parts or tuple((name,) for name in groups.names))
 
     def codes(self, values: Sequence[object] | pd.Series | pd.DataFrame | Mapping[str, Sequence[object]]) -> np.ndarray:
@@ -141,7 +144,10 @@ class Assignment:
         """Return it as plain values."""
         return {
             "name": self.attribute,
-            "columns": [{"name": c.name, "groups": list(c.groups), "edges": list(c.edges)} for c in self.columns],
+            "columns": [
+                {"name": c.name, "groups": list(c.groups), "edges": list(c.edges), "reading": asdict(c.reading)}
+                for c in self.columns
+            ],
             "groups": list(self.groups),
             "parts": [list(part) for part in self.parts],
         }
@@ -158,7 +164,12 @@ class Assignment:
         """
         try:
             columns = tuple(
-                Column(str(c["name"]), tuple(map(str, c["groups"])), tuple(map(float, c["edges"])))
+                Column(
+                    str(c["name"]),
+                    tuple(map(str, c["groups"])),
+                    tuple(map(float, c["edges"])),
+                    Reading(**{name: str(value) for name, value in c.get("reading", {}).items()}),
+                )
                 for c in found["columns"]
             )
             groups = tuple(map(str, found["groups"]))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import re
 import unicodedata
 from decimal import Decimal
@@ -18,6 +19,7 @@ _TRUTH_VALUES = {
     "1": True, "true": True, "yes": True, "y": True, "t": True,
 }  # fmt: skip
 _NUMBER = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?")
+_WHOLE = re.compile(r"[+-]?\d+\.0+")
 #: What libraries call classes without names: transformers' ``LABEL_1``, others' ``class 1``.
 _NUMBERED = re.compile(r"(?:label|class) ?(\d+)")
 
@@ -30,11 +32,11 @@ def class_name(value: object) -> str:
     """
     if isinstance(value, bytes):
         value = value.decode("utf-8", "replace")
-    is_float = isinstance(value, (float, np.floating, Decimal))
-    if is_float and np.isfinite(float(value)) and float(value).is_integer():  # type: ignore[arg-type]
-        return str(int(value))  # type: ignore[call-overload]
-    text = " ".join(unicodedata.normalize("NFC", str(value)).split())
-    return text.partition(".")[0] if re.fullmatch(r"[+-]?\d+\.0+", text) else text
+    if isinstance(value, float | np.floating | Decimal) and math.isfinite(value) and float(value).is_integer():
+        return str(int(value))
+    text = str(value)
+    text = " ".join((text if text.isascii() else unicodedata.normalize("NFC", text)).split())
+    return text.partition(".")[0] if _WHOLE.fullmatch(text) else text
 
 
 def number_of(name: str) -> float | None:

@@ -47,6 +47,25 @@ def test_values_are_named_alone_as_among_others(values: list[object]) -> None:
     assert (Column("x", groups.names, groups.edges).codes(values) == groups.codes).all()
 
 
+@pytest.mark.parametrize("write", ["{}", "{},5", "{} years", "${},000"])
+def test_numbers_are_read_as_the_report_read_them(write: str) -> None:
+    values = [*(write.format(age) for age in range(20, 60)), "NA", "unknown"]
+    groups = make_groups("age", values)
+    column = Column("age", groups.names, groups.edges, groups.reading)
+    assert groups.kind == "bins"
+    assert (column.codes(values) == groups.codes).all()
+    assert column.codes([0.5, 1e9, "n/a", "old"]).tolist() == [0, 3, groups.missing, UNKNOWN]
+
+
+def test_what_was_kept_before_readings_were_still_opens() -> None:
+    kept = Assignment.of_report(make_report(), "age").to_json()
+    assert kept["columns"][0].pop("reading") == {"decimal": ".", "thousands": "", "unit": ""}
+    assert Assignment.from_json(kept) == Assignment.of_report(make_report(), "age")
+    kept["columns"][0]["reading"] = {"octal": "yes"}
+    with pytest.raises(StorageError, match="damaged"):
+        Assignment.from_json(kept)
+
+
 def test_a_value_that_is_new_is_in_no_group() -> None:
     assignment = Assignment.of_report(make_report(), "tone")
     assert assignment.codes(["dark", "green", None]).tolist() == [0, UNKNOWN, 2]
