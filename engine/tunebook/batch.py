@@ -23,6 +23,7 @@ from papermill.clientwrap import PapermillNotebookClient
 from papermill.engines import Engine, papermill_engines
 from papermill.exceptions import PapermillExecutionError
 
+from tunebook.adoption import JOB, SOURCE, adopt
 from tunebook.data_place import require_place
 from tunebook.errors import NotebookError, RecipeError, StorageError, TunebookError, shown
 from tunebook.parameters import settle_parameters
@@ -48,8 +49,6 @@ GRACE = 20.0
 BATCH_VARIABLE = "TUNEBOOK_BATCH"
 
 _ENGINE = "tunebook"
-#: What a run directory holds of the notebook before it runs: its text, and how it was started.
-SOURCE, JOB = "source.ipynb", "job.json"
 _PART = ".notebook.ipynb.part"
 _KERNEL_LOG = "kernel.log"
 _ANSI = re.compile(r"\x1b\[[0-9;?]*[ -/]*[@-~]")
@@ -190,6 +189,7 @@ def resume(
     """
     Go on with a run that was stopped, failed or killed: its own notebook and parameters, from its last checkpoint.
 
+    One that was begun in a notebook by hand goes on in its task's template, see :func:`tunebook.adoption.adopt`.
     The kernel works in the folder in which the run was started, so relative paths still hold.
 
     Parameters
@@ -207,7 +207,7 @@ def resume(
     Raises
     ------
     NotebookError
-        The run is finished, is running, or was not started in batch.
+        The run is finished, is running, or ended before it had a recipe.
     ExecutionError
         As for :func:`execute`.
     """
@@ -223,8 +223,7 @@ def resume(
         msg = f"{run.name} is a search, not a run; go on with it: tunebook sweep --resume {run.path}"
         raise NotebookError(msg)
     if not all((path / name).is_file() for name in (SOURCE, JOB)):
-        msg = f"run {run.name} was not started by `tunebook run`; open its notebook and set resume={str(run.path)!r}"
-        raise NotebookError(msg)
+        adopt(path)
     source = _valid(path / SOURCE)
     if not task_of(source):
         msg = f"run {run.name} has no checkpoints, since its notebook names no task; run the notebook again"

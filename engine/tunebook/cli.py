@@ -182,7 +182,19 @@ def runs_command(runs_dir: RunsDir = "runs") -> None:
     if not runs:
         typer.echo(f"no runs in {safe(runs_dir)}; start one with `tunebook run`")
         return
-    print_table(("name", "state", "epoch", "baseline", "tuned", "age"), [_row(run) for run in runs])
+    from tunebook.run_notes import read_notes  # noqa: PLC0415
+
+    titles: tuple[str, ...] = ("name", "state", "epoch", "baseline", "tuned", "age")
+    notes = [read_notes(run.path) for run in runs]
+    rows = [_row(run) for run in runs]
+    # Columns that nobody has filled would only make the others narrow.
+    if any(each.star for each in notes):
+        titles = (*titles, "star")
+        rows = [(*row, "*" if each.star else "") for row, each in zip(rows, notes, strict=True)]
+    if any(each.tags for each in notes):
+        titles = (*titles, "tags")
+        rows = [(*row, ", ".join(each.tags)) for row, each in zip(rows, notes, strict=True)]
+    print_table(titles, rows)
 
 
 @app.command("show")
@@ -197,7 +209,8 @@ def show_command(
     run = Run.open(name, runs_dir)
     state = read_state(run)
     typer.echo(safe(run.path))
-    print_columns([("state", describe(state)), ("task", state.task or "none"), ("age", _age(state))])
+    head = [("state", describe(state)), ("task", state.task or "none"), ("age", _age(state)), *_written(run)]
+    print_columns(head)
     for title, lines in (
         ("changed parameters", list(_changed(run, state.task))),
         ("metrics", list(_metrics(run))),
@@ -303,8 +316,10 @@ def _print_end(notebook: Path | None, run: Path, state: State | None) -> None:
         typer.echo(f"notebook  {safe(notebook)}")
     typer.echo(f"run       {safe(run)}")
     if state is not None and state.metric is not None:
-        before = f"baseline {state.baseline:.3f} -> " if state.baseline is not None else ""
-        typer.echo(f"test accuracy  {before}tuned {state.metric:.3f}")
+        from tunebook.progress import gain, is_below  # noqa: PLC0415
+
+        reached = f"tuned {state.metric:.3f}" if state.baseline is None else gain(state.baseline, state.metric)
+        typer.echo(f"test accuracy  {reached}{', below its baseline' if is_below(state) else ''}")
     if state is not None and (run / "cache.json").is_file():
         summary = _read(run / "cache.json")["summary"]
         if summary:
@@ -312,14 +327,15 @@ def _print_end(notebook: Path | None, run: Path, state: State | None) -> None:
 
 
 def _row(run: Run) -> tuple[str, ...]:
-    from tunebook.progress import read_state  # noqa: PLC0415
+    from tunebook.progress import is_below, read_state  # noqa: PLC0415
 
     try:
         state = read_state(run)
     except StorageError:  # one broken state.json must not hide the other runs
         return run.name, "unreadable", "", "", "", ""
     epoch = f"{state.epoch}/{state.epochs}" if state.epochs else ""
-    return run.name, state.state, epoch, _score(state.baseline), _score(state.metric), _age(state)
+    ended = "finished, below baseline" if is_below(state) else state.state
+    return run.name, ended, epoch, _score(state.baseline), _score(state.metric), _age(state)
 
 
 def _score(value: float | None) -> str:
@@ -346,6 +362,19 @@ def _changed(run: Run, task: str) -> Iterator[tuple[str, str]]:
                 if key not in {"run", "runs_dir", "resume"} and (key not in defaults or defaults[key] != value):
                     yield key, shown(value)
             return
+
+
+def _written(run: Run) -> Iterator[tuple[str, str]]:
+    """Yield what a person wrote beside the run."""
+    from tunebook.run_notes import read_notes  # noqa: PLC0415
+
+    notes = read_notes(run.path)
+    if notes.star:
+        yield "star", "yes"
+    if notes.tags:
+        yield "tags", ", ".join(notes.tags)
+    if notes.note:
+        yield "note", notes.note
 
 
 def _metrics(run: Run) -> Iterator[tuple[str, str]]:

@@ -17,6 +17,8 @@ if TYPE_CHECKING:
 
 #: How often state.json is read, in seconds.
 INTERVAL = 0.25
+#: What is said of a model that tuning made worse.
+_WORSE = ", below its baseline"
 
 
 def safe(text: object, limit: int = 0) -> str:
@@ -48,7 +50,20 @@ def score(state: State) -> str:
         return "" if state.baseline is None else f"baseline {state.baseline:.3f} test accuracy"
     if state.baseline is None:
         return f"tuned {state.metric:.3f} test accuracy"
-    return f"baseline {state.baseline:.3f} -> tuned {state.metric:.3f} test accuracy"
+    return f"{gain(state.baseline, state.metric)} test accuracy{_WORSE if is_below(state) else ''}"
+
+
+def gain(baseline: float, metric: float) -> str:
+    """Write two scores in as many digits as tell them apart: ``baseline 0.612 -> tuned 0.713``."""
+    digits = next((n for n in range(3, 6) if f"{baseline:.{n}f}" != f"{metric:.{n}f}"), 3)
+    return f"baseline {baseline:.{digits}f} -> tuned {metric:.{digits}f}"
+
+
+def is_below(state: State) -> bool:
+    """Say whether a run finished with a model that is worse on the test set than its baseline."""
+    if state.metric is None or state.baseline is None:
+        return False
+    return state.state == "finished" and state.metric < state.baseline
 
 
 def figures(state: State) -> str:

@@ -32,6 +32,8 @@ ROUTES: dict[str, type[RequestHandler]] = {
     "data": template_routes.Data,
     "runs": run_routes.Runs,
     "run": run_routes.Run,
+    "run/notes": run_routes.Notes,
+    "run/again": run_routes.Again,
     "run/commands": run_routes.Commands,
     "run/trials": run_routes.Trials,
     "run/report": run_routes.Report,

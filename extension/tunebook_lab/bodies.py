@@ -16,7 +16,8 @@ class Body(BaseModel):
 class NewNotebook(Body):
     """A notebook to make."""
 
-    template: str
+    template: str = ""
+    notebook: str = ""
     folder: str = ""
     name: str = ""
     values: dict[str, Any] = {}
@@ -48,6 +49,14 @@ class Name(Body):
     """A new name for a run."""
 
     name: str = Field(min_length=1, max_length=120)
+
+
+class RunNotes(Body):
+    """What a person writes beside a run; what is missing stays."""
+
+    star: bool | None = None
+    tags: list[str] | None = Field(default=None, max_length=100)
+    note: str | None = Field(default=None, max_length=20_000)
 
 
 class Command(Body):

@@ -27,7 +27,7 @@ from tunebook_lab.errors import RequestError
 from tunebook_lab.forms import full_values
 from tunebook_lab.jobs import Job, Process, heartbeat_of, reap, settled
 from tunebook_lab.notebooks import template_path
-from tunebook_lab.run_rows import is_resumable, read_row
+from tunebook_lab.run_rows import obstacle, read_row
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -289,9 +289,11 @@ class Queue:
         row = read_row(run, self.root)
         if self.is_busy(run):
             raise RequestError(409, f"run {run.name} is in the queue already")
-        ended = row["state"] in {"stopped", "failed", "died"} or (row["state"] == "queued" and row["notebook"])
-        if not ended or not is_resumable("died", row["kind"], set(names_in(run))):
-            raise RequestError(409, f"run {run.name} is {row['state']} and cannot be resumed in the background")
+        # What waits for a kernel that never came has died, though nobody wrote so.
+        state = "died" if row["state"] == "queued" and row["notebook"] else row["state"]
+        reason = obstacle(state, row["kind"], set(names_in(run)))
+        if reason:
+            raise RequestError(409, f"run {run.name} cannot be resumed: {reason}")
         verb = "sweep" if row["kind"] == "sweep" else "run"
         job = self._folder(
             kind="resume", title=run.name, command=[verb, "--resume", str(run)], run=str(run), folder=str(run.parent)

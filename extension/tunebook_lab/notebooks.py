@@ -49,7 +49,7 @@ def notebook_form(root: Root, path: str) -> dict[str, Any]:
 
 def create_notebook(root: Root, template: str, folder: str, name: str, values: Mapping[str, Any]) -> str:
     """
-    Make a notebook from a template, with its parameters cell filled.
+    Make a notebook from a template, with its parameters cell filled; see :func:`copy_notebook`.
 
     Parameters
     ----------
@@ -78,11 +78,37 @@ def create_notebook(root: Root, template: str, folder: str, name: str, values: M
     StorageError
         The notebook cannot be written.
     """
-    source = template_path(template)
+    return copy_notebook(root, template_path(template), folder, name or template, values)
+
+
+def copy_notebook(root: Root, source: Path, folder: str, name: str, values: Mapping[str, Any]) -> str:
+    """
+    Copy a notebook without its outputs, with its parameters cell filled.
+
+    Parameters
+    ----------
+    root
+        The server's root.
+    source
+        The notebook.
+    folder, name, values
+        As for :func:`create_notebook`.
+
+    Returns
+    -------
+    str
+        Path of the new notebook.
+    """
     place = root.is_folder(folder)
-    stem = _stem(name or template)
-    text = json.dumps(filled(load_notebook(source), values), indent=1, ensure_ascii=False) + "\n"
+    stem = _stem(name)
+    notebook = filled(load_notebook(source), values)
+    cells = [_without_outputs(cell) for cell in notebook["cells"]]
+    text = json.dumps({**notebook, "cells": cells}, indent=1, ensure_ascii=False) + "\n"
     return root.name(_write_new(place, stem, text))
+
+
+def _without_outputs(cell: dict[str, Any]) -> dict[str, Any]:
+    return {**cell, "outputs": [], "execution_count": None} if cell.get("cell_type") == "code" else cell
 
 
 def filled(notebook: Mapping[str, Any], values: Mapping[str, Any]) -> dict[str, Any]:

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 from tunebook import opening, tasks
 from tunebook.errors import RecipeError, StorageError
 from tunebook.opening import SMALL, is_file, names_in, read_text
+from tunebook_lab.chosen import PLACES, differing
 from tunebook_lab.errors import RequestError
 from tunebook_lab.run_rows import one_line, read_bounded, read_trials, recipe_parameters
 
@@ -42,6 +43,7 @@ _WHAT = {
     "notebook.ipynb": "the finished notebook",
     "notebook.failed.ipynb": "the notebook as far as it got",
     "notebook.stopped.ipynb": "the notebook as far as it got",
+    "notes.json": "star, tags and note",
     "parameters.py": "the best trial as a parameters cell",
     "predictions.parquet": "every validation and test prediction",
     "recipe.json": "parameters, versions and fingerprints",
@@ -96,15 +98,6 @@ def read_detail(path: Path, root: Root, row: Mapping[str, Any], curves: Curves) 
     }
 
 
-def differing(task: str, parameters: Mapping[str, Any]) -> list[str]:
-    """Return the names of the parameters that are not the task's defaults; where a run is kept is no difference."""
-    if task not in tasks.TASKS:
-        return list(parameters)
-    defaults = tasks.recipe_class(task)().model_dump(mode="json")
-    kept = {"run", "runs_dir", "resume", "replay"}
-    return [name for name, value in parameters.items() if name not in kept and defaults.get(name, ...) != value]
-
-
 def read_all_trials(path: Path) -> dict[str, Any]:
     """
     Return the trials of a sweep as the OpenAPI file's ``Trials``.
@@ -144,11 +137,10 @@ def compare(paths: list[Path], rows: list[dict[str, Any]]) -> dict[str, Any]:
     """
     recipes = [_mapping(path / "recipe.json") for path in paths]
     parameters = [recipe_parameters(path) for path in paths]
-    kept = {"run", "runs_dir", "resume", "replay"}
     groups = _groups({row["task"] for row in rows})
     found: list[dict[str, Any]] = []
     same = 0
-    for name in dict.fromkeys(name for each in parameters for name in each if name not in kept):
+    for name in dict.fromkeys(name for each in parameters for name in each if name not in PLACES):
         values = [each.get(name) for each in parameters]
         if all(value == values[0] for value in values):
             same += 1

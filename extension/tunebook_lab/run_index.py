@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from tunebook.opening import folder_open
+from tunebook.run_notes import FILE
 from tunebook_lab.run_rows import Figures, broken_row, empty_row, read_figures, read_row, with_figures
 
 if TYPE_CHECKING:
@@ -240,7 +241,16 @@ def _signature(folder: str) -> tuple[int, ...] | None:
         return None
     if not stat.S_ISREG(state.st_mode) or not stat.S_ISDIR(place.st_mode):
         return None
-    return place.st_mtime_ns, state.st_mtime_ns, state.st_size, state.st_ino
+    return place.st_mtime_ns, state.st_mtime_ns, state.st_size, state.st_ino, *_notes_signature(folder)
+
+
+def _notes_signature(folder: str) -> tuple[int, ...]:
+    """Return what changes with the star, tags and note of a run, which leave its directory's time as it is."""
+    try:
+        notes = os.lstat(f"{folder}/{FILE}")
+    except OSError:
+        return ()
+    return notes.st_mtime_ns, notes.st_ino
 
 
 def _is_searched(entry: os.DirEntry[str]) -> bool:
@@ -270,6 +280,7 @@ def _overlay(row: dict[str, Any], job: Job | None, jobs: Sequence[Job]) -> dict[
             "phase": "waiting in the queue",
             "position": waiting.index(job.id),
             "resumable": False,
+            "obstacle": "it waits in the queue",
         }
         row["created"] = row["created"] or job.created
         row["kind"] = "sweep" if job.kind == "sweep" else row["kind"]
@@ -282,10 +293,11 @@ def _overlay(row: dict[str, Any], job: Job | None, jobs: Sequence[Job]) -> dict[
                 "message": "",
                 "phase": row["phase"] if row["state"] == "queued" else "starting",
             }
-        row |= {"resumable": False, "started": row["started"] or job.started}
+        row |= {"resumable": False, "obstacle": "it is running", "started": row["started"] or job.started}
     elif row["state"] in _LIVE:
         row |= {"state": job.state if job.state in {"failed", "stopped"} else "died", "controllable": False}
         row["message"] = row["message"] or job.message
         row["resumable"] = row["kind"] == "run" and bool(row["notebook"])
+        row["obstacle"] = "" if row["resumable"] else "it ended before it began; run its notebook again"
         row["finished"] = row["finished"] or job.finished
     return row

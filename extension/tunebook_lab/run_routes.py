@@ -10,7 +10,9 @@ from tornado import web
 
 from tunebook.errors import shown
 from tunebook.opening import is_file, read_bytes
+from tunebook.run_notes import change_notes
 from tunebook_lab import bodies
+from tunebook_lab.again import describe_again
 from tunebook_lab.errors import RequestError
 from tunebook_lab.handlers import Route
 from tunebook_lab.run_details import compare, read_all_trials, read_detail
@@ -101,6 +103,42 @@ class Run(Route):
         if self.services.queue.is_busy(place):
             raise RequestError(409, f"run {place.name} is in the queue; cancel its background run first")
         return place
+
+
+class Notes(Route):
+    """Star, tags and note of a run."""
+
+    @web.authenticated
+    @authorized
+    async def patch(self) -> None:
+        """Write some of them."""
+        path, wanted = self.text("path"), self.body(bodies.RunNotes)
+        changes = wanted.model_dump(exclude_none=True)
+        if not changes:
+            raise RequestError(400, "star, tags or note is wanted")
+
+        def work() -> dict[str, Any]:
+            notes = change_notes(self.services.root.is_run(path), **changes)
+            return {"star": notes.star, "tags": list(notes.tags), "note": notes.note}
+
+        await self.answer(work)
+
+
+class Again(Route):
+    """What a run's form begins with."""
+
+    @web.authenticated
+    @authorized
+    async def get(self) -> None:
+        """Give it."""
+        path = self.text("path")
+        services = self.services
+
+        def work() -> dict[str, Any]:
+            place = services.root.is_run(path)
+            return describe_again(place, services.row(place), services.root)
+
+        await self.answer(work)
 
 
 class Commands(Route):

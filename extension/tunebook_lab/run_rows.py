@@ -9,11 +9,14 @@ from dataclasses import dataclass, field
 from itertools import accumulate, islice
 from typing import TYPE_CHECKING, Any, get_args
 
+from tunebook.adoption import JOB, RECIPE, SOURCE
 from tunebook.errors import StorageError, shown
 from tunebook.opening import is_file, names_in, open_stream, status
 from tunebook.progress import read_state
+from tunebook.run_notes import FILE, Notes, read_notes
 from tunebook.runs import Run, State, StateName
 from tunebook.storage import read_json
+from tunebook_lab.chosen import chosen_texts
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -90,7 +93,9 @@ def read_row(path: Path, root: Root) -> dict[str, Any]:
         row |= {"state": "unreadable", "message": one_line(damaged), "damaged": True}
     return row | {
         "created": float(state.started or state.heartbeat or _mtime(path)),
-        "resumable": is_resumable(state.state, kind, names),
+        "resumable": not (reason := obstacle(row["state"], kind, names)),
+        "obstacle": reason,
+        **written(path, names),
         "notebook": _notebook(path, names, root),
         "report": "report" in names and is_file(path / "report" / "bias.html"),
     }
@@ -144,6 +149,11 @@ def _row(path: Path, root: Root, state: State, kind: str, parameters: Mapping[st
         "job": "",
         "position": None,
         "resumable": False,
+        "obstacle": "",
+        "star": False,
+        "tags": [],
+        "note": "",
+        "chosen": chosen_texts(state.task, parameters),
         "controllable": is_running and kind == "run",
         "notebook": "",
         "report": False,
@@ -152,9 +162,32 @@ def _row(path: Path, root: Root, state: State, kind: str, parameters: Mapping[st
     }
 
 
-def is_resumable(state: str, kind: str, names: set[str]) -> bool:
-    """Say whether a run can go on in the background: it ended early, and the command knows how it was begun."""
-    return state in _ENDED and (kind == "sweep" or (kind == "run" and {"source.ipynb", "job.json"} <= names))
+def obstacle(state: str, kind: str, names: set[str]) -> str:
+    """
+    Say in one line why a run cannot go on in the background; empty where it can.
+
+    Parameters
+    ----------
+    state, kind
+        As the row has them.
+    names
+        Of the files in its directory.
+    """
+    if state == "finished":
+        return "it is finished; run it again instead"
+    if state not in _ENDED:
+        return f"it is {state}"
+    if kind == "notebook":
+        return "its notebook names no task, so it has no checkpoints; run the notebook again"
+    if kind == "run" and RECIPE not in names and not {SOURCE, JOB} <= names:
+        return "it ended before it had a recipe, so there is nothing to go on with; run its notebook again"
+    return ""
+
+
+def written(path: Path, names: set[str]) -> dict[str, Any]:
+    """Return what a person wrote beside a run, as a row has it."""
+    notes = read_notes(path) if FILE in names else Notes()
+    return {"star": notes.star, "tags": list(notes.tags), "note": notes.note}
 
 
 def read_figures(path: Path, row: Mapping[str, Any], curves: Curves) -> Figures:

@@ -11,9 +11,10 @@ from tornado import web
 from tunebook import machine
 from tunebook_lab import bodies
 from tunebook_lab.datasets import look
+from tunebook_lab.errors import RequestError
 from tunebook_lab.forms import cell_form, check, describe_templates, rewrite, template_form
 from tunebook_lab.handlers import Route
-from tunebook_lab.notebooks import create_notebook, notebook_form
+from tunebook_lab.notebooks import copy_notebook, create_notebook, notebook_form
 
 
 class Status(Route):
@@ -67,9 +68,15 @@ class Notebooks(Route):
     async def post(self) -> None:
         """Make one."""
         new = self.body(bodies.NewNotebook)
+        if new.template and new.notebook:
+            raise RequestError(400, "a template or a notebook is wanted, not both")
+        root = self.services.root
 
         def work() -> dict[str, str]:
-            return {"path": create_notebook(self.services.root, new.template, new.folder, new.name, new.values)}
+            if not new.notebook:
+                return {"path": create_notebook(root, new.template, new.folder, new.name, new.values)}
+            source = root.is_file(new.notebook)
+            return {"path": copy_notebook(root, source, new.folder, new.name or source.stem, new.values)}
 
         await self.answer(work, 201)
 

@@ -320,7 +320,7 @@ def _send_when(path: Path, number: int) -> None:
 
 def test_what_cannot_be_resumed(tmp_path: Path, write_notebook: WriteNotebook) -> None:
     by_hand = Run.create(tmp_path, "by hand", "image-classification")
-    with pytest.raises(NotebookError, match="not started by `tunebook run`"):
+    with pytest.raises(NotebookError, match="ended before it had a recipe"):
         resume(by_hand)
 
     running = Run.create(tmp_path, "running", "image-classification")

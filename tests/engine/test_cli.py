@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from tunebook import cli
+from tunebook.run_notes import change_notes
 from tunebook.runs import Run
 
 if TYPE_CHECKING:
@@ -253,6 +254,22 @@ def test_runs_are_a_table_the_newest_first(call: Callable[..., Answer]) -> None:
         ["old", "finished", "6/6", "0.612", "0.713", "0", "s"],
     ]
     assert "no runs in nowhere" in call("runs", "--runs-dir", "nowhere").out
+
+
+def test_runs_and_show_tell_what_was_written_beside_a_run(call: Callable[..., Answer], runs: Path) -> None:
+    change_notes(runs / "old", star=True, tags=["paper", "for Ann"], note="two\nlines")
+    lines = [line.split() for line in call("runs").out.splitlines()]
+    assert lines[0][-2:] == ["star", "tags"]
+    assert [line[0] for line in lines[1:]] == ["broken", "[red]x\\x1b[2J", "old"]  # it is no newer for that
+    assert lines[-1][-4:] == ["*", "paper,", "for", "Ann"]
+    shown = [" ".join(line.split()) for line in call("show", "old").out.splitlines()]
+    assert {"star yes", "tags paper, for Ann", "note two lines"} <= set(shown)
+
+
+def test_a_model_below_its_baseline_is_called_so(call: Callable[..., Answer], runs: Path) -> None:
+    Run.open("old", runs).update(metric=0.6119)
+    assert "finished, below baseline  6/6" in call("runs").out
+    assert "baseline 0.6120 -> tuned 0.6119 test accuracy, below its baseline" in call("show", "old").out
 
 
 @pytest.mark.usefixtures("runs")

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import io
 from dataclasses import replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
-from tunebook.progress import Progress, describe, duration, safe, score
+from tunebook.progress import Progress, describe, duration, gain, is_below, safe, score
 from tunebook.runs import Run, State
 
 if TYPE_CHECKING:
@@ -67,6 +69,10 @@ def test_durations(seconds: float, text: str) -> None:
             State(state="finished", epoch=6, epochs=6, baseline=0.612, metric=0.7134),
             "finished: epoch 6/6; baseline 0.612 -> tuned 0.713 test accuracy",
         ),
+        (
+            State(state="finished", epoch=6, epochs=6, baseline=0.7, metric=0.65),
+            "finished: epoch 6/6; baseline 0.700 -> tuned 0.650 test accuracy, below its baseline",
+        ),
     ],
 )
 def test_a_state_in_words(state: State, words: str) -> None:
@@ -77,6 +83,21 @@ def test_a_score_needs_a_measurement() -> None:
     assert score(State()) == ""
     assert score(State(baseline=0.5)) == "baseline 0.500 test accuracy"
     assert score(State(metric=0.5)) == "tuned 0.500 test accuracy"
+
+
+@given(st.floats(0, 1) | st.none(), st.floats(0, 1) | st.none(), st.sampled_from(["finished", "stopped", "running"]))
+def test_only_a_finished_model_that_is_worse_is_below_its_baseline(
+    baseline: float | None, metric: float | None, state: Any
+) -> None:
+    known = baseline is not None and metric is not None
+    expected = state == "finished" and known and metric < baseline  # type: ignore[operator]
+    assert is_below(State(state=state, baseline=baseline, metric=metric)) is expected
+
+
+@given(st.floats(0, 1), st.floats(0, 1))
+def test_scores_that_differ_are_written_so_that_they_do(baseline: float, metric: float) -> None:
+    _, before, _, _, after = gain(baseline, metric).split()
+    assert (before != after) or abs(baseline - metric) <= 1e-5
 
 
 def test_a_log_gets_a_line_for_each_epoch(tmp_path: Path) -> None:
