@@ -10,7 +10,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
-from tunebook.batch import JOB, SOURCE, read_job
+from tunebook.adoption import JOB, SOURCE
+from tunebook.batch import read_job
 from tunebook.batch_sets import PLACES
 from tunebook.errors import StorageError, shown
 from tunebook.progress import read_state

@@ -322,7 +322,7 @@ async def test_jobs_are_queued_moved_and_cancelled(ask: Ask) -> None:
 
 async def test_job_is_checked_before_it_is_queued(ask: Ask, root: Path) -> None:
     await ask("queue", "PATCH", {"held": True})
-    write_run(root / "runs" / "taken", state="stopped")
+    write_run(root / "runs" / "taken")
     template = {"template": "image-classification"}
     for body, status in [
         ({}, 400),
