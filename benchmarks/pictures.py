@@ -35,6 +35,7 @@ def prepare(plan: Plan, mark: object) -> dict[str, Any]:  # noqa: ARG001 - as al
     """
     import tunebook
     from tunebook.checkpoints import save_tensors
+    from tunebook.tasks.image_classification.middle import resized_side
 
     folder, model_name = Path(plan["folder"]), plan.get("model", MODEL)
     recipe = tunebook.ImageClassification(
@@ -51,7 +52,7 @@ def prepare(plan: Plan, mark: object) -> dict[str, Any]:  # noqa: ARG001 - as al
         "model": model_name, "pictures": str(folder / "pictures"), "table": str(table), "weights": str(weights),
         "classes": list(examples.classes), "mean": list(settings["mean"]), "std": list(settings["std"]),
         "interpolation": settings["interpolation"],
-        "side": max(plan["size"], round(plan["size"] / float(settings["crop_pct"]))),
+        "side": resized_side(plan["size"], float(settings["crop_pct"])),
         "trunk_macs": _trunk_macs(model.module, plan["size"]),
         "source": "the demo" if not plan["data"] else Path(plan["data"]).name,
     }  # fmt: skip

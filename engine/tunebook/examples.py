@@ -133,7 +133,7 @@ class Examples:
             for value in self.frame[column].astype(str):
                 raw = value.encode("utf-8", "surrogatepass")
                 digest.update(len(raw).to_bytes(8, "little") + raw)
-        if self.reading:
+        if any(self.reading.values()):
             digest.update(json.dumps(self.reading, sort_keys=True).encode())
         return digest.hexdigest()
 

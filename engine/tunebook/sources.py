@@ -431,11 +431,19 @@ def class_names(kind: Any, values: Iterable[Any]) -> list[Any]:  # noqa: ANN401
     kind
         The column's feature.
     values
-        Its values; a class below 0 is a label that was left out.
+        Its values; a number that no class has, such as -1, is a label that was left out.
     """
     inner: Any = getattr(kind, "feature", None)
     if hasattr(inner, "int2str"):
-        return [[inner.int2str(int(v)) for v in several or ()] for several in values]
+        return [[name for v in several or () if (name := _class_name(inner, v)) is not None] for several in values]
     if hasattr(kind, "int2str"):
-        return [None if v is None or v < 0 else kind.int2str(int(v)) for v in values]
+        return [_class_name(kind, v) for v in values]
     return list(values)
+
+
+def _class_name(kind: Any, number: Any) -> str | None:  # noqa: ANN401
+    """Return the name of a class; ``None`` for a number that stands for none, such as -1."""
+    try:
+        return str(kind.int2str(int(number))) if int(number) >= 0 else None
+    except (TypeError, ValueError, OverflowError, IndexError):
+        return None

@@ -66,6 +66,21 @@ def test_predictions_agree_with_the_metrics(finished: Run) -> None:
     assert (test["truth"] == test["prediction"]).mean() == pytest.approx(finished.state().metric)
 
 
+def test_timm_s_own_transform_gives_the_predictions(finished: Run, pictures: Path) -> None:
+    import timm
+    from PIL import Image
+    from timm.data import create_transform, resolve_data_config
+
+    module = timm.create_model(f"local-dir:{finished.path / 'model'}", pretrained=True).eval()
+    cut = create_transform(**resolve_data_config({}, model=module))
+    table = pd.read_parquet(finished.path / "predictions.parquet")
+    table = table[table["model"] == "tuned"]
+    batch = torch.stack([cut(Image.open(pictures / name).convert("RGB")) for name in table["id"]])
+    with torch.no_grad():
+        scores = module(batch).softmax(dim=1).numpy()
+    assert scores == pytest.approx(np.stack(table["scores"].to_list()), abs=1e-4)
+
+
 def test_timm_and_onnx_open_the_model_and_agree(finished: Run) -> None:
     import onnxruntime
     import timm

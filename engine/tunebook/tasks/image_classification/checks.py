@@ -4,37 +4,40 @@ from __future__ import annotations
 
 import hashlib
 import os
-import stat
 import warnings
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import partial
-from io import BytesIO
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
-from PIL import Image, ImageOps, UnidentifiedImageError
+from PIL import Image
 
 from tunebook.duplicates import close_codes, find_duplicates
 from tunebook.errors import shown
 from tunebook.findings import Finding, Findings, few_examples, imbalance
+from tunebook.tasks.image_classification.decoding import decode_bytes, is_other_profile
+from tunebook.tasks.image_classification.files import RefusedError, read_bytes
+from tunebook.tasks.image_classification.grey import scales_of
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
     from tunebook.examples import Examples
     from tunebook.recipe import Recipe
 
-#: What is read as a picture. Pillow knows more, among them PostScript, for which it starts another program.
-FORMATS = ("JPEG", "PNG", "WEBP", "GIF", "BMP", "TIFF", "PPM", "AVIF")
-MAX_FILE_BYTES = 200_000_000
-
 _MAX_THREADS = 8
 _CASES_SHOWN = 3
 
+#: What may be odd of a picture that is read -> the kind of the remark, and what it says.
+_REMARKS = {
+    "frames": ("several frames", "have further frames or pages, of which the first is read"),
+    "gaps": ("no data", "have values that are no number, infinite or stand for no data; they are read as black"),
+    "blank": ("one colour", "show nothing but one colour, once what is transparent lies on white"),
+    "profile": ("colour profile", "have colours of another profile than sRGB, which is not applied"),
+}
+
 _SIDE = 16
-#: JPEG files are decoded no larger than needed to make a thumbnail of them.
 _DRAFT_SIDE = 4 * _SIDE
 
 # Measured with 16 x 16 thumbnails of 2,062 photographs of hands (100 px) and 300 drawings in garish
@@ -73,7 +76,7 @@ def check_pictures(examples: Examples, recipe: Recipe, *, max_megapixels: float 
         What cannot be read or is too large, what is there twice, and then, of what is left
         without those, the classes with too few examples, imbalance and small pictures.
     """
-    looks = _look_at_all(examples.frame["content"].tolist(), max_megapixels * 1e6)
+    looks = _look_at_all(examples.frame["content"].tolist(), scales_of(examples), max_megapixels * 1e6)
     found = [
         *_refused(examples, looks, "unreadable", "cannot be read as a picture"),
         *_refused(examples, looks, "too large", f"are above {max_megapixels:g} megapixels or 200 MB"),
@@ -82,8 +85,9 @@ def check_pictures(examples: Examples, recipe: Recipe, *, max_megapixels: float 
     left = examples.without(i for f in found for i in f.drop)
     few = few_examples(left, recipe.min_per_class)
     left = left.without((i for f in few for i in f.drop), (c for f in few for c in f.drop_classes))
-    size = int(getattr(recipe, "image_size", 0) or 0)
-    return Findings(examples, (*found, *few, *imbalance(left), *_small(examples, set(left.frame["id"]), looks, size)))
+    size, ids = int(getattr(recipe, "image_size", 0) or 0), set(left.frame["id"])
+    remarks = (*_small(examples, ids, looks, size), *_odd(examples, ids, looks))
+    return Findings(examples, (*found, *few, *imbalance(left), *remarks))
 
 
 # One file.
@@ -98,79 +102,41 @@ class _Look:
     key: str | None = None
     shorter: int = 0
     thumbnail: np.ndarray | None = None
+    remarks: frozenset[str] = frozenset()
 
 
-class _RefusedError(Exception):
-    """A file is not taken, for a problem of this kind and with this reason."""
-
-    def __init__(self, problem: str, reason: str) -> None:
-        super().__init__(problem, reason)
-        self.look = _Look(problem, reason)
-
-
-def _look_at_all(contents: Sequence[object], max_pixels: float) -> list[_Look]:
+def _look_at_all(contents: Sequence[object], scales: Mapping[str, Sequence[float]], max_pixels: float) -> list[_Look]:
     threads = min(os.cpu_count() or 1, _MAX_THREADS)
     # Pillow warns of large or odd files, which are judged here. The filters belong to the whole
     # process, so they are set once around all threads and not by each of them.
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         with ThreadPoolExecutor(threads, thread_name_prefix="check") as pool:
-            return list(pool.map(partial(_look_at, max_pixels=max_pixels), contents))
+            return list(pool.map(partial(_look_at, scales=scales, max_pixels=max_pixels), contents))
 
 
-def _look_at(content: object, max_pixels: float) -> _Look:
+def _look_at(content: object, scales: Mapping[str, Sequence[float]], max_pixels: float) -> _Look:
     try:
-        raw = _read(content)
-        return _decode(raw, max_pixels)
-    except _RefusedError as refused:
-        return refused.look
-    except Image.DecompressionBombError:
-        return _Look("too large", "more pixels than Pillow opens")
-    except UnidentifiedImageError:
-        return _Look("unreadable", f"not a whole picture of a known kind ({', '.join(FORMATS)})")
-    except FileNotFoundError:
-        return _Look("unreadable", "no such file")
-    except Exception as error:  # noqa: BLE001 - Pillow's decoders raise almost anything for a broken file
-        reason = getattr(error, "strerror", None) or str(error) or type(error).__name__
-        return _Look("unreadable", shown(reason).strip("'\""))
+        raw = read_bytes(content)
+        # No larger than needed to make a thumbnail of it.
+        found = decode_bytes(raw, str(content), scales, max_pixels=max_pixels, draft=_DRAFT_SIDE)
+    except RefusedError as refused:
+        return _Look(refused.problem, refused.reason)
+    # Of Pillow's filters, this one changes least when a picture is resized.
+    small = np.asarray(found.image.resize((_SIDE, _SIDE), Image.Resampling.BILINEAR))
+    odd = {
+        "frames": found.frames,
+        "gaps": found.gaps,
+        "blank": all(least == most for least, most in _extremes(found.image)),
+        "profile": is_other_profile(found.profile),
+    }
+    remarks = frozenset(name for name, hit in odd.items() if hit)
+    return _Look("", "", hashlib.sha256(raw).hexdigest(), min(found.size), small, remarks)
 
 
-def _read(content: object) -> bytes:
-    if not isinstance(content, str | os.PathLike) or not str(content):
-        raise _RefusedError("unreadable", f"the path is {shown(content, 40)}, not text")
-    path = Path(content)
-    status = path.stat()
-    # A pipe would be waited for without end.
-    if not stat.S_ISREG(status.st_mode):
-        raise _RefusedError("unreadable", "not a file")
-    if status.st_size > MAX_FILE_BYTES:
-        raise _RefusedError("too large", f"{status.st_size / 1e6:.0f} MB")
-    raw = path.read_bytes()
-    if not raw:
-        raise _RefusedError("unreadable", "empty file")
-    return raw
-
-
-def _decode(raw: bytes, max_pixels: float) -> _Look:
-    with Image.open(BytesIO(raw), formats=FORMATS) as image:
-        size = image.size
-        if size[0] * size[1] > max_pixels:
-            raise _RefusedError("too large", f"{size[0]} x {size[1]} pixels")
-        image.draft("RGB", (_DRAFT_SIDE, _DRAFT_SIDE))
-        image.load()
-        ImageOps.exif_transpose(image, in_place=True)
-        # Of Pillow's filters, this one changes least when a picture is resized.
-        small = _to_rgb(image).resize((_SIDE, _SIDE), Image.Resampling.BILINEAR)
-    return _Look(key=hashlib.sha256(raw).hexdigest(), shorter=min(size), thumbnail=np.asarray(small))
-
-
-def _to_rgb(image: Image.Image) -> Image.Image:
-    if image.mode[0] not in "IF":
-        return image.convert("RGB")
-    # Pillow cuts 16 and 32 bits off at 255, after which most such pictures look white.
-    pixels = np.nan_to_num(np.asarray(image, dtype=np.float32))
-    span = max(float(pixels.max() - pixels.min()), 1e-12)
-    return Image.fromarray(((pixels - pixels.min()) * (255.0 / span)).astype(np.uint8)).convert("RGB")
+def _extremes(image: Image.Image) -> list[tuple[int, int]]:
+    """Return the least and the largest value of red, green and blue."""
+    return [band.getextrema() for band in image.split()]  # type: ignore[misc]
 
 
 # Findings.
@@ -197,6 +163,18 @@ def _small(examples: Examples, left: set[str], looks: Sequence[_Look], image_siz
         f"{shown(everyone[smallest])}, has {looks[smallest].shorter} pixels"
     )
     return [Finding("small pictures", text, ids)]
+
+
+def _odd(examples: Examples, left: set[str], looks: Sequence[_Look]) -> list[Finding]:
+    """Remark on what is read, and perhaps not as its owner thinks."""
+    found, everyone = [], examples.frame["id"].tolist()
+    for name, (kind, text) in _REMARKS.items():
+        ids = tuple(i for i, look in zip(everyone, looks, strict=True) if name in look.remarks and i in left)
+        if ids:
+            named = ", ".join(map(shown, ids[:_CASES_SHOWN]))
+            more = f" and {len(ids) - _CASES_SHOWN} more" if len(ids) > _CASES_SHOWN else ""
+            found.append(Finding(kind, f"{len(ids)} of {len(left)} pictures {text}: {named}{more}", ids))
+    return found
 
 
 # Near duplicates.

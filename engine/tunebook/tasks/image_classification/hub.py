@@ -57,12 +57,18 @@ def to_table(name: str, data: Any, recipe: ImageClassification) -> pd.DataFrame:
     return from_splits(name, data, recipe, content)
 
 
-def _keep(entry: dict[str, Any], folder: Path) -> str:
-    """Return the path of a picture; its bytes go to a file named by their hash."""
-    if entry.get("bytes") is None:
-        return str(entry.get("path") or "")
-    path = folder / f"{hashlib.sha256(entry['bytes']).hexdigest()[:32]}.img"
+def _keep(entry: object, folder: Path) -> str:
+    """
+    Return the path of a picture; its bytes go to a file named by their hash.
+
+    A cell that holds no picture gives an empty path, which the checks find and name.
+    """
+    held = entry if isinstance(entry, dict) else {}
+    raw, place = held.get("bytes"), held.get("path")
+    if not isinstance(raw, bytes) or not raw:
+        return place if isinstance(place, str) else ""
+    path = folder / f"{hashlib.sha256(raw).hexdigest()[:32]}.img"
     if not path.exists():
         with replacing(path, durable=False) as temporary:
-            temporary.write_bytes(entry["bytes"])
+            temporary.write_bytes(raw)
     return str(path)

@@ -20,6 +20,7 @@ from tunebook.room import require_room_for_weights
 from tunebook.stages import Stages
 from tunebook.storage import read_json
 from tunebook.tasks.base import Model
+from tunebook.tasks.image_classification import middle
 from tunebook.weights import fingerprint, read_weights
 
 if TYPE_CHECKING:
@@ -287,8 +288,7 @@ def _settings(module: nn.Module, recipe: ImageClassification) -> dict[str, Any]:
     config = timm.data.resolve_data_config({}, model=module)
     return {
         "image_size": recipe.image_size,
-        "crop_pct": float(config["crop_pct"]),
-        "interpolation": str(config["interpolation"]),
+        **middle.settings_of(config),
         "mean": [float(v) for v in config["mean"]],
         "std": [float(v) for v in config["std"]],
     }

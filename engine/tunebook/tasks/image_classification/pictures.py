@@ -10,17 +10,21 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 import PIL
 import torch
-from PIL import Image, ImageOps
+from PIL import Image
 from torch.nn import functional
 
 from tunebook.balance import draw_order
 from tunebook.errors import DataError, shown
 from tunebook.examples import hash_file
 from tunebook.machine import cores, memory_available
+from tunebook.picture_kinds import formats_of
 from tunebook.tasks.base import Batch
+from tunebook.tasks.image_classification import grey, middle
+from tunebook.tasks.image_classification.decoding import decode_file
+from tunebook.tasks.image_classification.files import RefusedError, require_file
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
     from torch import Tensor
 
@@ -28,12 +32,6 @@ if TYPE_CHECKING:
     from tunebook.tasks.base import Model
     from tunebook.tasks.image_classification.recipe import ImageClassification
 
-_FILTERS = {
-    "bicubic": Image.Resampling.BICUBIC,
-    "bilinear": Image.Resampling.BILINEAR,
-    "lanczos": Image.Resampling.LANCZOS,
-    "nearest": Image.Resampling.NEAREST,
-}
 #: Share of the free memory that decoded pictures may take; beyond it they are decoded at every use.
 _MEMORY_SHARE = 0.25
 #: Random numbers that the augmentation of a picture takes.
@@ -71,9 +69,29 @@ STRENGTHS = {
 }
 
 
-def decode(path: str, side: int, resample: Image.Resampling) -> np.ndarray:
+def decode(
+    path: str,
+    side: int,
+    resample: Image.Resampling,
+    *,
+    size: int | None = None,
+    scales: Mapping[str, Sequence[float]] | None = None,
+) -> np.ndarray:
     """
     Read a picture, upright, its shorter side brought to ``side`` pixels and the middle square cut out.
+
+    Parameters
+    ----------
+    path
+        Of the file.
+    side
+        Side of the square in pixels.
+    resample
+        Filter.
+    size
+        What of the square the model sees, see :func:`middle.cut_square`; by default all of it.
+    scales
+        Ranges of grey values of more than eight bits, see :func:`grey.scales_of`; by default those of the picture.
 
     Returns
     -------
@@ -86,42 +104,21 @@ def decode(path: str, side: int, resample: Image.Resampling) -> np.ndarray:
         The file cannot be read; the checks find it beforehand unless it changed since.
     """
     try:
-        with Image.open(path) as opened:
-            # JPEG decodes at an eighth, quarter or half of its size for a fraction of the time.
-            opened.draft("RGB", (2 * side, 2 * side))
-            image: Image.Image = ImageOps.exif_transpose(opened)
-            if image.mode in ("RGBA", "LA", "PA") or "transparency" in image.info:
-                coloured = image.convert("RGBA")
-                image = Image.new("RGBA", coloured.size, "white")
-                image.alpha_composite(coloured)
-            image = _to_rgb(image)
-    except (OSError, ValueError, SyntaxError, Image.DecompressionBombError) as error:
-        msg = f"picture {shown(path)} cannot be read: {error}; run the checks again, or remove it"
+        image = decode_file(path, scales or {}).image
+    except RefusedError as refused:
+        msg = f"picture {shown(path)} cannot be read: {refused.reason}; run the checks again, or remove it"
         raise DataError(msg) from None
-    scale = side / min(image.size)
-    # Only the middle square is resized: a panorama costs no more than a square.
-    middle = side / scale
-    left, top = (image.width - middle) / 2, (image.height - middle) / 2
-    square = image.resize((side, side), resample, box=(left, top, left + middle, top + middle))
-    return np.asarray(square)
+    return middle.cut_square(image, side, size or side, resample)
 
 
 def short_side(path: str) -> int:
     """Return the length in pixels of a picture's shorter side; 0 if it cannot be read."""
     try:
-        with Image.open(path) as opened:
+        require_file(path)
+        with Image.open(path, formats=formats_of(path)) as opened:
             return min(opened.size)
-    except (OSError, ValueError, SyntaxError, Image.DecompressionBombError):
+    except Exception:  # noqa: BLE001 - Pillow's formats raise almost anything for a broken file
         return 0
-
-
-def _to_rgb(image: Image.Image) -> Image.Image:
-    if image.mode.startswith("I;16") or image.mode in ("I", "F"):
-        # Pillow's own conversion clips everything above 255 to white.
-        values = np.asarray(image, dtype=np.float32)
-        low, high = float(values.min()), float(values.max())
-        image = Image.fromarray(((values - low) * (255.0 / max(high - low, 1e-6))).astype(np.uint8))
-    return image.convert("RGB")
 
 
 class PictureReader:
@@ -145,8 +142,9 @@ class PictureReader:
         self._strength = STRENGTHS.get(recipe.augment)
         self._keys: dict[int, bytes] = {}
         self._size = recipe.image_size
-        self._side = max(self._size, round(self._size / float(model.settings["crop_pct"])))
-        self._resample = _FILTERS.get(str(model.settings["interpolation"]), Image.Resampling.BICUBIC)
+        self._side = middle.resized_side(self._size, float(model.settings["crop_pct"]))
+        self._resample = middle.FILTERS[str(model.settings["interpolation"])]
+        self._scales = grey.scales_of(examples)
         self._mean = torch.tensor(model.settings["mean"]).view(1, 3, 1, 1) * 255.0
         self._std = torch.tensor(model.settings["std"]).view(1, 3, 1, 1) * 255.0
         self._store: np.ndarray | None = None
@@ -198,7 +196,7 @@ class PictureReader:
         """
         if view is not None and self._strength is not None:
             return {"x": self._augmented(rows, self._draws(rows, view, self._strength))}
-        edge = (self._side - self._size) // 2
+        edge = middle.margin(self._side, self._size)
         cut = self._pictures(rows)[:, edge : edge + self._size, edge : edge + self._size]
         return {"x": self._normalise(torch.from_numpy(np.ascontiguousarray(cut)).permute(0, 3, 1, 2).float())}
 
@@ -237,7 +235,10 @@ class PictureReader:
 
     def transform(self, view: int | None) -> dict[str, Any]:
         """Return what decides a picture's pixels beside its file."""
-        how = {**self._model.settings, "side": self._side, "pillow": PIL.__version__}
+        how = {
+            **self._model.settings, "side": self._side, "pillow": PIL.__version__, "pixels": middle.VERSION,
+            "grey": {kind: list(limits) for kind, limits in self._scales.items()},
+        }  # fmt: skip
         if view is None or self._strength is None:
             return how
         return {**how, "view": view, "seed": self._recipe.seed, "augment": list(self._strength)}
@@ -267,7 +268,10 @@ class PictureReader:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
             with ThreadPoolExecutor(cores(), thread_name_prefix="decode") as pool:
-                return list(pool.map(lambda path: decode(path, self._side, self._resample), paths))
+                return list(pool.map(self._decode_one, paths))
+
+    def _decode_one(self, path: str) -> np.ndarray:
+        return decode(path, self._side, self._resample, size=self._size, scales=self._scales)
 
     def _augmented(self, rows: np.ndarray, draws: _Draws) -> Tensor:
         pictures = torch.from_numpy(self._pictures(rows)).permute(0, 3, 1, 2).float()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -13,7 +14,7 @@ from tunebook import figures, picture_kinds, sources
 from tunebook.checkpoints import save_tensors
 from tunebook.errors import DataError
 from tunebook.onnx_file import export_onnx
-from tunebook.tasks.image_classification import checks, demo, hub, models, pictures
+from tunebook.tasks.image_classification import checks, demo, grey, hub, models, pictures
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -39,7 +40,7 @@ class ImageClassificationTask:
 
     def load_examples(self, recipe: ImageClassification) -> Examples:
         """Read the examples that the recipe names, with all splits filled."""
-        return sources.load_examples(
+        examples = sources.load_examples(
             recipe,
             recipe.path,
             suffixes=picture_kinds.suffixes(),
@@ -47,6 +48,8 @@ class ImageClassificationTask:
             demo=demo.load_demo,
             hub=lambda name, data: hub.to_table(name, data, recipe),
         )
+        scales = grey.measure_examples(examples)
+        return replace(examples, reading={"grey": scales}, remarks=(*examples.remarks, *grey.said(scales)))
 
     def check(self, examples: Examples, recipe: ImageClassification) -> Findings:
         """Look for problems in the pictures."""
@@ -73,10 +76,11 @@ class ImageClassificationTask:
 
     def gallery(self, examples: Examples, rows: Sequence[int], captions: Sequence[str], title: str) -> figures.Picture:
         """Show some pictures with a caption each; one that cannot be read is a grey field."""
-        images = []
+        images, scales = [], grey.scales_of(examples)
         for row in rows:
             try:
-                square = pictures.decode(examples.frame["content"].iloc[row], _THUMBNAIL, Image.Resampling.BICUBIC)
+                path = examples.frame["content"].iloc[row]
+                square = pictures.decode(path, _THUMBNAIL, Image.Resampling.BICUBIC, scales=scales)
                 images.append(Image.fromarray(square))
             except DataError:
                 images.append(Image.new("RGB", (_THUMBNAIL, _THUMBNAIL), "#bbbbbb"))
@@ -109,6 +113,7 @@ class ImageClassificationTask:
             "label_names": list(classes),
             "pretrained_cfg": {
                 "input_size": size, "crop_pct": settings["crop_pct"], "interpolation": settings["interpolation"],
+                "crop_mode": "center",
                 "mean": settings["mean"], "std": settings["std"], "num_classes": len(classes),
                 "classifier": pretrained["classifier"], "first_conv": pretrained.get("first_conv"),
             },

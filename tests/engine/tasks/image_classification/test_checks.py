@@ -134,7 +134,7 @@ def test_a_turned_picture_with_the_same_blobs_is_another(
 def test_even_pictures_are_not_near_copies(check: Check, tmp_path: Path) -> None:
     for n in range(4):
         Image.new("RGB", (64, 64), (60 * n, 0, 0)).save(tmp_path / f"{n}.png")
-    assert by_kind(check([(tmp_path / f"{n}.png", "a", "train") for n in range(4)])) == {}
+    assert by_kind(check([(tmp_path / f"{n}.png", "a", "train") for n in range(4)])) == {"one colour": ()}
 
 
 @pytest.mark.parametrize("mode", ["1", "L", "LA", "P", "RGBA", "CMYK", "I;16", "F"])
@@ -167,3 +167,41 @@ def test_classes_are_counted_after_what_is_dropped(check: Check, make_picture: M
 
 def test_no_warning_and_no_example_are_no_error(check: Check) -> None:
     assert check([]).items == ()
+
+
+def test_drawings_that_differ_in_what_is_transparent_are_no_copies(check: Check, tmp_path: Path) -> None:
+    across, down = np.meshgrid(np.arange(64), np.arange(64))
+    colour = np.stack([across * 3, down * 3, np.full_like(across, 128)], axis=-1).astype(np.uint8)
+    for n in range(6):
+        shape = np.where((across - 10 * n - 6) ** 2 + (down - 32) ** 2 < 60, 255, 0).astype(np.uint8)
+        Image.fromarray(np.dstack([colour, shape])).save(tmp_path / f"{n}.png")
+    assert by_kind(check([(tmp_path / f"{n}.png", "a", "train") for n in range(6)])) == {}
+
+
+def test_white_drawings_on_a_transparent_ground_are_a_remark(check: Check, tmp_path: Path) -> None:
+    pixels = np.full((64, 64, 4), 255, np.uint8)
+    pixels[:20, :, 3] = 0
+    Image.fromarray(pixels).save(tmp_path / "x.png")
+    assert "show nothing but one colour" in check([(tmp_path / "x.png", "a", "train")]).items[-1].message
+
+
+def test_further_frames_values_of_nothing_and_profiles_are_remarks(
+    check: Check, make_picture: MakePicture, tmp_path: Path
+) -> None:
+    first, second = (Image.open(make_picture(tmp_path / f"{n}.png", n)) for n in (1, 2))
+    for ending in ("gif", "tif", "webp", "png"):
+        first.save(tmp_path / f"frames.{ending}", save_all=True, append_images=[second], lossless=True)
+    values = np.asarray(first.convert("L")).astype(np.float32)
+    values[0, 0] = np.nan
+    Image.fromarray(values).save(tmp_path / "gap.tif")
+    from PIL import ImageCms
+
+    lab = ImageCms.ImageCmsProfile(ImageCms.createProfile("LAB")).tobytes()
+    srgb = ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes()
+    make_picture(tmp_path / "profile.png", 7, icc_profile=lab)
+    make_picture(tmp_path / "srgb.png", 8, icc_profile=srgb)
+    names = ["frames.gif", "frames.tif", "frames.webp", "frames.png", "gap.tif", "profile.png", "srgb.png"]
+    found = {f.kind: f.ids for f in check([(tmp_path / name, "a", "train") for name in names]).items}
+    assert found["several frames"] == ("e0", "e1", "e2", "e3")
+    assert found["no data"] == ("e4",)
+    assert found["colour profile"] == ("e5",)

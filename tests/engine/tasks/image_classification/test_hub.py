@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import io
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
 import pytest
 from PIL import Image as PillowImage
 
+import tunebook
 from tunebook.errors import DataError
+from tunebook.sources import class_names
 from tunebook.tasks.image_classification.hub import to_table
 from tunebook.tasks.image_classification.recipe import ImageClassification
 
@@ -41,3 +45,37 @@ def test_a_dataset_without_pictures_is_refused(tmp_path: Path, monkeypatch: pyte
     data = _dataset().remove_columns("image")
     with pytest.raises(DataError, match="no column of pictures"):
         to_table("someone/pets", data, ImageClassification(data="someone/pets"))
+
+
+def test_cells_without_a_picture_are_found_and_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    from datasets import ClassLabel, Dataset, DatasetDict, Features, Image
+
+    monkeypatch.setenv("TUNEBOOK_CACHE", str(tmp_path))
+    features = Features({"image": Image(), "label": ClassLabel(names=["cat", "dog"])})
+    shapes = np.random.default_rng(0).integers(0, 255, (24, 3, 3, 3), dtype=np.uint8)
+    cells: list[Any] = [_png(PillowImage.fromarray(shape).resize((32, 32))) for shape in shapes]
+    cells[0] = None
+    cells[3] = {"bytes": b"", "path": None}
+    cells[5] = {"bytes": b"no picture", "path": None}
+    cells[7] = {"bytes": None, "path": str(tmp_path / "gone.png")}
+    data = Dataset.from_dict({"image": cells, "label": [0, 1] * 12}, features=features)
+    monkeypatch.setattr("datasets.load_dataset", lambda _: DatasetDict({"train": data}))
+    recipe = ImageClassification(data="someone/pets")
+    examples = tunebook.load_examples(recipe)
+    finding = next(f for f in tunebook.check(examples, recipe).items if f.kind == "unreadable")
+    assert finding.drop == ("train-0", "train-3", "train-5", "train-7")
+    assert "4 of 24 pictures cannot be read as a picture: 'train-0' (there is no picture)" in finding.message
+
+
+def test_numbers_that_no_class_has_are_no_label() -> None:
+    from datasets import ClassLabel, Sequence
+
+    kind = ClassLabel(names=["cat", "dog"])
+    assert class_names(kind, [1, None, -1, 7, float("nan")]) == ["dog", None, None, None, None]
+    assert class_names(Sequence(kind), [[0, 1], None, [9, 1]]) == [["cat", "dog"], [], ["dog"]]
+
+
+def _png(image: PillowImage.Image) -> dict[str, Any]:
+    stream = io.BytesIO()
+    image.save(stream, "PNG")
+    return {"bytes": stream.getvalue(), "path": None}

@@ -128,3 +128,19 @@ def test_an_epoch_has_every_row_once(folder: Path) -> None:
     batches = reader.epoch_batches(np.arange(18), None, 0)
     assert sorted(np.concatenate(batches).tolist()) == list(range(18))
     assert not np.array_equal(batches[0], reader.epoch_batches(np.arange(18), None, 1)[0])
+
+
+@pytest.mark.parametrize("size", [32, 35])
+def test_inputs_are_those_of_timm_s_transform(tmp_path: Path, size: int) -> None:
+    from timm.data import create_transform
+
+    for number, shape in enumerate([(50, 61), (97, 40), (33, 33), (200, 31), (35, 36)] * 2):
+        pixels = np.random.default_rng(number).integers(0, 256, (*shape, 3), dtype=np.uint8)
+        (tmp_path / "ab"[number % 2]).mkdir(exist_ok=True)
+        kind, options = ((".jpg", {"quality": 95}), (".png", {}))[number % 2]
+        Image.fromarray(pixels).save(tmp_path / "ab"[number % 2] / f"{number}{kind}", **options)
+    reader = _reader(tmp_path, image_size=size, augment="none", min_per_class=1)
+    settings = reader._model.settings
+    cut = create_transform((3, size, size), **{k: settings[k] for k in ("crop_pct", "interpolation", "mean", "std")})
+    expected = torch.stack([cut(Image.open(path).convert("RGB")) for path in reader._paths])
+    assert torch.allclose(reader.inputs(np.arange(len(expected)))["x"], expected, atol=1e-5)
