@@ -3,9 +3,12 @@
 import uPlot from 'uplot';
 
 import { element } from './element';
-import { precise, short, thousands } from './numbers';
+import { distinct, precise, thousands } from './numbers';
+import { chartFigure } from './chart-figure';
 import { colour, dashes, ITheme, onThemeChange, readTheme } from './palette';
+import { Cell, ISaved, saveMenu } from './saving';
 import { smooth } from './smoothing';
+import { swatch } from './swatch';
 
 /** A line of a chart. */
 export interface ILine {
@@ -18,13 +21,17 @@ export interface ILine {
   /** Mean and number of the points that a row of a thinned curve stands for. */
   mean?: ArrayLike<number> | null;
   count?: ArrayLike<number> | null;
-  /** Which colour of the palette. */
+  /** Which colour of the palette, and which dashes; the same number where none is given. */
   hue: number;
+  dash?: number;
+  /** The run that it is of, and its tag there, for who saves its numbers. */
+  run?: string;
+  tag?: string;
   /** Thin and behind the others, as a curve of every step is. */
   thin?: boolean;
   /** Smoothed as the reader asks for. */
   smooth?: boolean;
-  /** Points are marked where they are few. */
+  /** Points are marked, as many as have room. */
   dots?: boolean;
   /** Its value is not written above the plot. */
   quiet?: boolean;
@@ -80,7 +87,10 @@ const WHOLE = Array.from({ length: 16 }, (_, i) => 10 ** i).flatMap(power => [po
 /** Share of the values that may lie outside of an axis that leaves out what is far off. */
 const TAIL = 0.02;
 
-interface IDrawn {
+/** Room in CSS pixels between two points that are marked. */
+const DOT_SPACE = 22;
+
+export interface IDrawn {
   line: ILine;
   /** What is drawn in full, which is smoothed or as it is. */
   values: ArrayLike<number>;
@@ -100,7 +110,7 @@ export class Chart {
     this._title.textContent = options.title ?? '';
     this._keys = element('span', 'tb-chart-keys');
     this._place = element('span', 'tb-chart-place');
-    this._head.append(this._title, this._keys, this._place);
+    this._head.append(this._title, this._keys, this._place, saveMenu(() => this._saved()));
     this._body = element('div', 'tb-chart-body');
     this._spoken = element('div', 'tb-spoken');
     this._spoken.setAttribute('aria-live', 'polite');
@@ -205,7 +215,7 @@ export class Chart {
     // Whatever uPlot fixes when it is made; anything else changes without a new one.
     const shape = JSON.stringify([
       this._look.log,
-      this._drawn.map(d => [d.line.hue, d.line.thin, d.line.dots, d.hasShadow])
+      this._drawn.map(d => [d.line.hue, d.line.dash, d.line.thin, d.line.dots, d.hasShadow])
     ]);
     if (!this._plot || shape !== this._shape) {
       this._plot?.destroy();
@@ -241,8 +251,8 @@ export class Chart {
     const series: uPlot.Series[] = [{}];
     for (const { line, hasShadow } of this._drawn) {
       const stroke = colour(line.hue, theme);
-      const dash = dashes(line.hue);
-      const dots = { show: !!line.dots, size: 5, width: 1.2, fill: theme.surface, space: 12 };
+      const dash = dashes(line.dash ?? line.hue);
+      const dots = { show: true, size: 5, width: 1.2, fill: theme.surface, filter: spaced };
       if (hasShadow) {
         series.push({ stroke, width: 1, alpha: 0.28, points: { show: false }, dash });
       }
@@ -259,7 +269,7 @@ export class Chart {
     return {
       width,
       height: this._height,
-      padding: [this._options.labels ? LABEL_ROOM : 6, 8, 0, 0],
+      padding: [this._options.labels ? LABEL_ROOM : 6, 18, 0, 0],
       legend: { show: false },
       series,
       scales: {
@@ -281,7 +291,7 @@ export class Chart {
           space: 32,
           grid: { stroke: theme.grid, width: 1 },
           ...(this._look.log ? { splits: (_, __, low, high) => logSplits(low, high) } : {}),
-          values: (_, splits) => splits.map(y => (y === null ? '' : short(y)))
+          values: (_, splits) => distinct(splits)
         }
       ],
       cursor: {
@@ -420,16 +430,18 @@ export class Chart {
       this._keys.replaceChildren();
       for (const line of names) {
         const key = element('span', 'tb-key');
-        const stroke = element('span', 'tb-key-line');
-        stroke.style.borderTopColor = colour(line.hue, this._theme);
-        stroke.style.borderTopWidth = line.thin ? '1px' : '2px';
-        stroke.style.borderTopStyle = dashes(line.hue).length ? 'dashed' : 'solid';
+        const stroke = swatch(
+          colour(line.hue, this._theme),
+          dashes(line.dash ?? line.hue),
+          line.thin ? 1 : 2,
+          !!line.dots
+        );
         const label = element('span', 'tb-key-label');
         label.textContent = line.label;
         // The colour of a line alone is too faint for text.
         label.style.color = `color-mix(in srgb, ${colour(line.hue, this._theme)} 75%, ${this._theme.ink})`;
         const value = element('span', 'tb-key-value');
-        key.title = line.label;
+        key.title = line.run ?? line.label;
         // A chart of one thing has its name in the heading.
         key.append(...(line.label ? [stroke, label] : []), value);
         this._keys.append(key);
@@ -467,6 +479,47 @@ export class Chart {
     const words = close.map(mark => mark.words).join('; ');
     const format = this._options.formatX ?? thousands;
     this._place.textContent = `${this._options.nameX ?? 'step'} ${format(x)}${words ? `: ${words}` : ''}`;
+  }
+
+  /** What is saved: the lines as they are looked at, and all of their points. */
+  private _saved(): ISaved {
+    const title = this._options.title ?? 'curves';
+    const nameX = this._options.nameX ?? 'step';
+    const plot = this._plot;
+    const { min, max } = plot?.scales.x ?? {};
+    const [low, high] = [plot?.scales.y.min, plot?.scales.y.max];
+    return {
+      name: title,
+      figure: () =>
+        min == null || max == null || low == null || high == null
+          ? undefined
+          : chartFigure({
+              title,
+              nameX,
+              formatX: this._options.formatX ?? thousands,
+              ticksX: this._options.ticksX ?? WHOLE,
+              x: [min, max],
+              y: [low, high],
+              splitsY: this._look.log ? logSplits(low, high) : null,
+              drawn: this._drawn,
+              marks: this._marks
+            }),
+      rows: () => {
+        const heads: Cell[] = ['run', 'curve', nameX, 'value', 'mean', 'points', 'smoothed'];
+        const rows = this._drawn.flatMap(({ line, values, hasShadow }) =>
+          Array.from({ length: line.x.length }, (_, k): Cell[] => [
+            line.run ?? '',
+            line.tag ?? line.label,
+            line.x[k],
+            line.y[k],
+            line.mean?.[k],
+            line.count?.[k],
+            hasShadow ? values[k] : null
+          ])
+        );
+        return [heads, ...rows];
+      }
+    };
   }
 
   private _describe(): void {
@@ -540,7 +593,33 @@ export class Chart {
 }
 
 function keyOf(line: ILine, theme: ITheme): string {
-  return JSON.stringify([line.label, line.hue, line.thin, theme.isDark]);
+  return JSON.stringify([line.label, line.hue, line.dash, line.thin, line.dots, theme.isDark]);
+}
+
+/** Choose the points that are marked: the first, the last, and those between that have room. */
+function spaced(plot: uPlot, series: number, isShown: boolean): number[] {
+  const [x, y] = [plot.data[0], plot.data[series]];
+  const found: number[] = [];
+  if (!isShown) {
+    return found;
+  }
+  let free = -Infinity;
+  let last = -1;
+  for (let k = 0; k < x.length; k++) {
+    if (typeof y[k] !== 'number') {
+      continue;
+    }
+    last = k;
+    const place = plot.valToPos(x[k], 'x');
+    if (place >= free) {
+      found.push(k);
+      free = place + DOT_SPACE;
+    }
+  }
+  if (last >= 0 && found[found.length - 1] !== last) {
+    found.push(last);
+  }
+  return found;
 }
 
 function plottable(values: ArrayLike<number>, log: boolean): (number | null)[] {

@@ -1,13 +1,17 @@
 /** The confusion matrix of an epoch, and a slider over the epochs. */
 
+import { FULL, FULL_ON_DARK, matrixFigure, pairsFigure } from './confusion-figure';
 import { element } from './element';
+import { MistakeList, mistakesOf } from './mistakes';
 import { thousands } from './numbers';
-import { luminance, onThemeChange, readTheme } from './palette';
+import { channels, luminance, onThemeChange, readTheme } from './palette';
+import { Cell, ISaved, saveMenu } from './saving';
 import type { IJsonConfusion } from './store';
 
-/** More classes than this are drawn without their names. */
+/** More classes than this are drawn without their names, and many more not at all: the pairs tell what there is. */
 const MOST_NAMES = 32;
 const MOST_FIGURES = 16;
+const MOST_DRAWN = 100;
 const SIDE = 340;
 
 export class ConfusionPage {
@@ -22,16 +26,15 @@ export class ConfusionPage {
     this._epoch = element('span', 'tb-figure');
     const label = element('label', 'tb-tool');
     label.append('epoch ', this._slider, this._epoch);
-    tools.append(label);
+    this._label = label;
+    tools.append(label, saveMenu(() => this._saved()));
     this._canvas = element('canvas', 'tb-matrix');
     this._canvas.setAttribute('role', 'img');
     this._said = element('p', 'tb-words');
     this._said.setAttribute('aria-live', 'polite');
-    this._worst = element('ol', 'tb-mistakes');
+    this._mistakes = new MistakeList();
     const side = element('div', 'tb-beside');
-    const heading = element('h4', 'tb-subtitle');
-    heading.textContent = 'Most frequent mistakes';
-    side.append(heading, this._worst, this._said);
+    side.append(this._mistakes.node, this._said);
     const both = element('div', 'tb-pair');
     both.append(this._canvas, side);
     this.node.append(tools, both);
@@ -77,8 +80,14 @@ export class ConfusionPage {
       return;
     }
     const count = data.classes.length;
+    this._label.hidden = this._last === 0;
     this._slider.value = String(this._at);
     this._epoch.textContent = ` ${this._at + 1} of ${this._last + 1} · step ${thousands(data.steps[this._at])}`;
+    this._tellMistakes(counts, data.classes);
+    this._canvas.hidden = count > MOST_DRAWN;
+    if (count > MOST_DRAWN) {
+      return;
+    }
     const theme = readTheme(this.node);
     const names = count <= MOST_NAMES ? data.classes.map(name => cut(name, 14)) : [];
     const margin = names.length ? 16 + 6.4 * Math.max(...names.map(name => name.length)) : 18;
@@ -95,8 +104,8 @@ export class ConfusionPage {
     }
     ctx.scale(ratio, ratio);
     ctx.font = `11px ${theme.font}`;
-    const base = rgb(theme.surface);
-    const full = theme.isDark ? [86, 180, 233] : [0, 92, 158];
+    const base = channels(theme.surface);
+    const full = theme.isDark ? FULL_ON_DARK : FULL;
     for (let row = 0; row < count; row++) {
       const all = sum(counts, row * count, count);
       for (let column = 0; column < count; column++) {
@@ -132,24 +141,11 @@ export class ConfusionPage {
       ctx.textBaseline = 'bottom';
       ctx.fillText(`${count} classes: predicted from left to right, truth from top to bottom`, margin, margin - 5);
     }
-    this._tellMistakes(counts, data.classes);
   }
 
   private _tellMistakes(counts: ArrayLike<number>, classes: readonly string[]): void {
     const count = classes.length;
-    const wrong: [number, number][] = [];
-    for (let place = 0; place < count * count; place++) {
-      if (counts[place] && Math.floor(place / count) !== place % count) {
-        wrong.push([counts[place], place]);
-      }
-    }
-    wrong.sort((a, b) => b[0] - a[0]);
-    this._worst.replaceChildren();
-    for (const [value, place] of wrong.slice(0, 6)) {
-      const item = element('li');
-      item.textContent = `${classes[Math.floor(place / count)]} taken for ${classes[place % count]}: ${value}`;
-      this._worst.append(item);
-    }
+    this._mistakes.update(mistakesOf(counts, classes));
     let right = 0;
     for (let row = 0; row < count; row++) {
       right += counts[row * count + row];
@@ -159,6 +155,28 @@ export class ConfusionPage {
       'aria-label',
       `Confusion matrix in validation, epoch ${this._at + 1}: ${right} of ${all} right. The most frequent mistakes follow.`
     );
+  }
+
+  private _saved(): ISaved {
+    const data = this._data;
+    const counts = data?.counts[this._at];
+    if (!data || !counts) {
+      return { name: 'confusion' };
+    }
+    const { classes } = data;
+    const pairs = mistakesOf(counts, classes);
+    return {
+      name: 'confusion',
+      figure: () => (classes.length > MOST_DRAWN ? pairsFigure(pairs) : matrixFigure(counts, classes)),
+      rows: () => [
+        ['truth', 'prediction', 'count'],
+        ...classes.flatMap((truth, row) =>
+          classes
+            .map((prediction, column): Cell[] => [truth, prediction, counts[row * classes.length + column]])
+            .filter(([, , count]) => count !== 0)
+        )
+      ]
+    };
   }
 
   private _point(event: MouseEvent): void {
@@ -193,7 +211,8 @@ export class ConfusionPage {
   private readonly _epoch: HTMLElement;
   private readonly _canvas: HTMLCanvasElement;
   private readonly _said: HTMLElement;
-  private readonly _worst: HTMLElement;
+  private readonly _mistakes: MistakeList;
+  private readonly _label: HTMLElement;
   private readonly _forgetTheme: () => void;
 }
 
@@ -203,15 +222,6 @@ function sum(values: ArrayLike<number>, from: number, count: number): number {
     total += values[i];
   }
   return total;
-}
-
-function rgb(css: string): number[] {
-  if (css.startsWith('#')) {
-    const whole = css.length === 4 ? css.replace(/[0-9a-f]/gi, '$&$&') : css;
-    return [1, 3, 5].map(i => parseInt(whole.slice(i, i + 2), 16));
-  }
-  const parts = css.match(/[\d.]+/g)?.map(Number) ?? [];
-  return parts.length >= 3 ? parts.slice(0, 3) : css === 'white' ? [255, 255, 255] : [17, 17, 17];
 }
 
 function cut(name: string, limit: number): string {

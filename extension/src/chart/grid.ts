@@ -3,6 +3,7 @@
 import { Axis, AxisName, FORMATS, TICKS } from './axis';
 import { Chart, ILine, ILook, IMark } from './chart';
 import { element } from './element';
+import { distinctNames } from './numbers';
 import { IPanel, IPart, panelsOf } from './panels';
 import type { Curve, CurveStore, RunCurves } from './store';
 
@@ -47,13 +48,14 @@ export class ChartGrid {
       this._charts = panels.map((panel, index) => this._chart(panel, index));
     }
     const hasRuns = this._store.runs.length > 1;
-    const all = panels.map(panel => lines(panel, look, shown, hues, hasRuns));
+    const names = distinctNames(shown.map(run => run.name));
+    const all = panels.map(panel => lines(panel, look, shown, hues, hasRuns ? names : null));
     const extent = extentOf(all.flat());
     panels.forEach((_, index) => {
       const chart = this._charts[index];
       chart.setX(look.axis, FORMATS[look.axis], TICKS[look.axis]);
       chart.setLook({ ...look, extent });
-      chart.setMarks(marks(look.axis, shown, hasRuns ? hues : null));
+      chart.setMarks(marks(look.axis, shown, hasRuns ? hues : null, names));
       chart.setSeries(all[index]);
     });
   }
@@ -90,8 +92,9 @@ function lines(
   look: IGridLook,
   shown: readonly RunCurves[],
   hues: readonly number[],
-  hasRuns: boolean
+  names: readonly string[] | null
 ): ILine[] {
+  const hasRuns = names !== null;
   return shown.flatMap((run, index) => {
     const axis = new Axis(look.axis, run);
     return panel.parts.flatMap(part => {
@@ -100,17 +103,20 @@ function lines(
         return [];
       }
       const rows = look.range ? closer(run, part.tag, curve) : columns(curve);
-      const isFew = curve.length <= 60;
       const smooth = part.isFine && curve.length > 40 && !UNSMOOTHED.test(part.tag);
       return [
         {
           ...rows,
           x: axis.place(rows.x),
-          label: hasRuns ? run.name : part.label,
+          label: hasRuns ? names[index] : part.label,
+          run: hasRuns ? run.name : undefined,
+          tag: part.tag,
           hue: hasRuns ? hues[index] : part.hue,
+          dash: hasRuns ? hues[index] : part.dash,
           thin: part.isFine || (hasRuns && part.isLight),
           smooth,
-          dots: !part.isFine && isFew,
+          // One point alone has no line.
+          dots: curve.length === 1 || (!part.isFine && !part.isLight),
           // Beside several runs one figure each is all that can be read.
           quiet: hasRuns && part !== spokesman(panel, run)
         }
@@ -158,10 +164,15 @@ function closer(run: RunCurves, tag: string, coarse: Curve): Columns {
 }
 
 /** Return what is marked: for one run what happened to it, for several the best epoch of each in its colour. */
-function marks(name: AxisName, shown: readonly RunCurves[], hues: readonly number[] | null): IMark[] {
+function marks(
+  name: AxisName,
+  shown: readonly RunCurves[],
+  hues: readonly number[] | null,
+  names: readonly string[]
+): IMark[] {
   return shown.flatMap((run, index) => {
     const axis = new Axis(name, run);
-    const prefix = hues ? `${run.name}: ` : '';
+    const prefix = hues ? `${names[index]}: ` : '';
     const words = new Map<number, string[]>();
     for (const [step, said] of hues ? [] : run.marks) {
       if (!PASSING.test(said)) {

@@ -1,8 +1,10 @@
 /** Histograms of weights and gradients by stage, a panel a stage, newer ones in front. */
 
 import { element } from './element';
+import { cutTo, Figure } from './figure';
 import { precise, short, thousands } from './numbers';
-import { colour, ITheme, onThemeChange, readTheme } from './palette';
+import { colour, ITheme, onThemeChange, PAPER, readTheme } from './palette';
+import { ISaved, saveMenu } from './saving';
 import type { JsonHistogram } from './store';
 
 const HEIGHT = 110;
@@ -21,7 +23,7 @@ export class HistogramPage {
     this._button.textContent = 'Take histograms now';
     this._button.title = 'Logs the weights and gradients of every stage that trains, once, at the next step';
     this._words = element('span', 'tb-figure');
-    tools.append(this._kind, this._button, this._words);
+    tools.append(this._kind, this._button, this._words, saveMenu(() => this._saved()));
     this._panels = element('div', 'tb-grid tb-grid-small');
     this.node.append(tools, this._panels);
     host.append(this.node);
@@ -65,6 +67,21 @@ export class HistogramPage {
       ? `newest at step ${thousands(Math.max(...steps))}; older ones are fainter`
       : 'none were logged';
     this._draw();
+  }
+
+  private _saved(): ISaved {
+    const tags = Object.keys(this._data ?? {}).filter(tag => tag.split('/')[0] === this._kind.value);
+    const data = this._data ?? {};
+    return {
+      name: `histograms ${this._kind.value}`,
+      figure: () => (tags.length ? histogramFigure(tags.map(tag => ({ tag, rows: data[tag].slice(-LAYERS) }))) : undefined),
+      rows: () => [
+        ['histogram', 'step', 'from', 'to', 'count'],
+        ...tags.flatMap(tag =>
+          data[tag].flatMap(([step, edges, counts]) => counts.map((count, k) => [tag, step, edges[k], edges[k + 1], count]))
+        )
+      ]
+    };
   }
 
   destroy(): void {
@@ -125,14 +142,7 @@ function paint(canvas: HTMLCanvasElement, rows: readonly JsonHistogram[], theme:
   canvas.width = Math.round(width * ratio);
   canvas.height = Math.round(HEIGHT * ratio);
   ctx.scale(ratio, ratio);
-  const curves = rows.map(([, edges, counts]) => densities(edges, counts));
-  const low = Math.min(...rows.map(([, edges]) => edges[0]));
-  const high = Math.max(...rows.map(([, edges]) => edges[edges.length - 1]));
-  const top = Math.max(1e-300, ...curves.map(curve => Math.max(...curve)));
-  const base = HEIGHT - 16;
-  const x = (value: number): number => (high > low ? ((value - low) / (high - low)) * (width - 2) + 1 : width / 2);
-  // Weights crowd around 0: the root shows the tails as well.
-  const y = (density: number): number => base - Math.sqrt(density / top) * (base - 4);
+  const { curves, low, high, x, y, base } = placed(rows, width, HEIGHT);
   const stroke = colour(0, theme);
   rows.forEach(([, edges], layer) => {
     const isNewest = layer === rows.length - 1;
@@ -171,6 +181,47 @@ function paint(canvas: HTMLCanvasElement, rows: readonly JsonHistogram[], theme:
     ctx.textAlign = 'center';
     ctx.fillText('0', x(0), HEIGHT - 3);
   }
+}
+
+/** Where densities stand in a panel of some width and height. */
+function placed(rows: readonly JsonHistogram[], width: number, height: number) {
+  const curves = rows.map(([, edges, counts]) => densities(edges, counts));
+  const low = Math.min(...rows.map(([, edges]) => edges[0]));
+  const high = Math.max(...rows.map(([, edges]) => edges[edges.length - 1]));
+  const top = Math.max(1e-300, ...curves.map(curve => Math.max(...curve)));
+  const base = height - 16;
+  const x = (value: number): number => (high > low ? ((value - low) / (high - low)) * (width - 2) + 1 : width / 2);
+  // Weights crowd around 0: the root shows the tails as well.
+  const y = (density: number): number => base - Math.sqrt(density / top) * (base - 4);
+  return { curves, low, high, x, y, base };
+}
+
+const PANEL = { width: 230, height: 130, across: 3, gap: 20, head: 34 };
+
+/** Draw histograms, a panel a tag, on paper. */
+function histogramFigure(panels: readonly { tag: string; rows: readonly JsonHistogram[] }[]): Figure {
+  const { width, height, across, gap, head } = PANEL;
+  const down = Math.ceil(panels.length / across);
+  const figure = new Figure(gap + across * (width + gap), 10 + down * (height + head + 6));
+  panels.forEach(({ tag, rows }, place) => {
+    const left = gap + (place % across) * (width + gap);
+    const top = head + Math.floor(place / across) * (height + head + 6);
+    const { curves, low, high, x, y, base } = placed(rows, width, height);
+    const stroke = colour(0, PAPER);
+    figure.text(left, top - 8, cutTo(tag, width), { 'font-weight': 600 });
+    rows.forEach(([, edges], layer) => {
+      const opacity = layer === rows.length - 1 ? 1 : 0.15 + (0.35 * layer) / rows.length;
+      const points = curves[layer].flatMap((density, k): [number, number][] => [
+        [left + x(edges[k]), top + y(density)],
+        [left + x(edges[k + 1]), top + y(density)]
+      ]);
+      figure.path(points, { stroke, 'stroke-opacity': opacity, 'stroke-width': opacity === 1 ? 1.5 : 1 });
+    });
+    figure.line(left, top + base, left + width, top + base, { stroke: PAPER.faint });
+    figure.text(left, top + height - 3, rough(low), { 'font-size': 10, fill: PAPER.faint });
+    figure.text(left + width, top + height - 3, rough(high), { 'font-size': 10, fill: PAPER.faint, 'text-anchor': 'end' });
+  });
+  return figure;
 }
 
 /** Two digits tell where a histogram ends. */

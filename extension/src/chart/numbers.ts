@@ -21,6 +21,41 @@ export function short(value: number): string {
   return size >= 1e3 ? thousands(value) : trimmed(value, 4);
 }
 
+/** Write the ticks of an axis; those that lie close to each other get the digits that tell them apart. */
+export function distinct(ticks: readonly (number | null)[]): string[] {
+  const plain = ticks.map(tick => (tick === null ? '' : short(tick)));
+  const known = plain.filter(Boolean);
+  if (new Set(known).size === known.length) {
+    return plain;
+  }
+  for (let digits = 3; digits < 12; digits++) {
+    const longer = ticks.map(tick => (tick === null ? '' : String(Number(tick.toPrecision(digits)))));
+    if (new Set(longer.filter(Boolean)).size === known.length) {
+      return longer;
+    }
+  }
+  return plain;
+}
+
+/** Shorten names in their middle, no further than that they still differ. */
+export function distinctNames(names: readonly string[], most = 26): string[] {
+  const all = new Set(names).size;
+  const longest = Math.max(0, ...names.map(name => name.length));
+  for (let room = most; room < longest; room += 6) {
+    const cut = names.map(name => middleCut(name, room));
+    if (new Set(cut).size === all) {
+      return cut;
+    }
+  }
+  return [...names];
+}
+
+function middleCut(name: string, room: number): string {
+  const signs = [...name];
+  const head = Math.floor((room - 1) * 0.4);
+  return signs.length <= room ? name : `${signs.slice(0, head).join('')}…${signs.slice(head + 1 - room).join('')}`;
+}
+
 /** Write a number for reading it: four significant digits. */
 export function precise(value: number | null | undefined): string {
   if (value === null || value === undefined || !Number.isFinite(value)) {

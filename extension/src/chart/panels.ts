@@ -5,8 +5,9 @@ export interface IPart {
   tag: string;
   /** What it is called beside the others; empty where it is alone. */
   label: string;
-  /** Colour among the chart's curves, if there is one run. */
+  /** Colour and dashes among the chart's curves, if there is one run. */
   hue: number;
+  dash: number;
   /** A curve of every step. */
   isFine: boolean;
   /** Drawn lightly, as what is trained on. */
@@ -32,6 +33,7 @@ const TITLES: Record<string, string> = {
   memory: 'Memory, MB',
   trainable_parameters: 'Parameters that train'
 };
+const DASHES: Record<string, number> = { train: 1, 'each step': 0, validation: 0, val: 0, valid: 0, eval: 0, test: 2 };
 const MAIN = ['loss', 'accuracy', 'macro_f1', 'lr', 'gap'];
 const SPLITS = ['train', 'validation', 'val', 'valid', 'eval', 'test'];
 /** Shown in other ways, or of no use as curves. */
@@ -65,6 +67,8 @@ export function panelsOf(tags: readonly string[]): IPanel[] {
       const some = parts.slice(first, first + MOST);
       some.forEach((part, place) => {
         part.hue = splitHue(part.label) ?? place;
+        // What is measured on other examples than those trained on is plain; the rest is told apart by dashes.
+        part.dash = DASHES[part.label] ?? part.hue;
       });
       // What the heading says already.
       if (some.length === 1 && !SPLITS.includes(some[0].label) && parts.length === 1 && !NAMED.test(some[0].tag)) {
@@ -85,6 +89,7 @@ function placed(tag: string): { group: string; part: IPart } {
     tag,
     label,
     hue: 0,
+    dash: 0,
     isFine,
     isLight: label === 'train' || label === 'each step'
   });

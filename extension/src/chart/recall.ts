@@ -1,8 +1,10 @@
 /** Recall by class over the epochs: one row a class, the worst first; a thousand classes are as quick as ten. */
 
 import { element } from './element';
+import { cutTo, Figure } from './figure';
 import { precise } from './numbers';
-import { colour, onThemeChange, readTheme } from './palette';
+import { colour, onThemeChange, PAPER, readTheme } from './palette';
+import { ISaved, saveMenu } from './saving';
 import type { RunCurves } from './store';
 
 const TAG = 'recall/';
@@ -44,7 +46,7 @@ export class RecallPage {
       option.textContent = text;
       this._order.append(option);
     }
-    tools.append(this._search, this._order);
+    tools.append(this._search, this._order, saveMenu(() => this._saved()));
     this._list = element('div', 'tb-list');
     this._list.tabIndex = 0;
     this._list.setAttribute('role', 'table');
@@ -93,6 +95,17 @@ export class RecallPage {
   destroy(): void {
     this._forgetTheme();
     this.node.remove();
+  }
+
+  private _saved(): ISaved {
+    return {
+      name: 'recall by class',
+      figure: () => (this._seen.length ? recallFigure(this._seen) : undefined),
+      rows: () => [
+        ['class', 'step', 'recall'],
+        ...this._seen.flatMap(entry => Array.from(entry.values, (value, k) => [entry.name, entry.steps[k], value]))
+      ]
+    };
   }
 
   private _arrange(): void {
@@ -151,6 +164,30 @@ export class RecallPage {
   private readonly _list: HTMLElement;
   private readonly _rows: HTMLElement;
   private readonly _forgetTheme: () => void;
+}
+
+/** So many classes fit into a figure. */
+const MOST_DRAWN = 60;
+
+/** Draw the last recall of classes as bars, in the order of the list, on paper. */
+function recallFigure(classes: readonly IClass[]): Figure {
+  const shown = classes.slice(0, MOST_DRAWN);
+  const [left, width, row, top] = [220, 460, 20, 40];
+  const figure = new Figure(left + width + 60, top + row * shown.length + 30);
+  figure.text(10, 22, 'Recall by class, validation', { 'font-size': 15, 'font-weight': 600 });
+  shown.forEach((entry, place) => {
+    const y = top + row * place;
+    figure.text(left - 8, y + 13, cutTo(entry.name, left - 20), { 'text-anchor': 'end' });
+    if (Number.isFinite(entry.last)) {
+      figure.add('rect', { x: left, y: y + 3, width: Math.max(0.5, width * entry.last), height: row - 6, fill: colour(1, PAPER) });
+    }
+    const words = Number.isFinite(entry.last) ? precise(entry.last) : 'undefined';
+    figure.text(left + width * (Number.isFinite(entry.last) ? entry.last : 0) + 6, y + 13, words, { 'font-size': 11 });
+  });
+  if (classes.length > shown.length) {
+    figure.text(10, top + row * shown.length + 18, `The first ${shown.length} of ${classes.length} classes, as the list orders them.`);
+  }
+  return figure;
 }
 
 /** Draw a small line from 0 to 1 over the epochs. */

@@ -2,8 +2,10 @@
 
 import { element } from './element';
 import { precise, thousands } from './numbers';
-import { colour, readTheme } from './palette';
+import { colour, dashes, readTheme } from './palette';
+import { saveMenu } from './saving';
 import type { Curve, RunCurves } from './store';
+import { swatch } from './swatch';
 
 /** Marks that say what trains from there on. */
 const STAGE = /^(?:stage|next stage|freeze [^:]*): (.*)$/;
@@ -45,7 +47,18 @@ export class Summary {
     if (!known.length || !rows.length) {
       return;
     }
-    this.node.append(this._table(runs.length === 1 ? 'stage' : 'run', known, rows));
+    const first = runs.length === 1 ? 'stage' : 'run';
+    const heads = [first, 'epochs', ...known.map(([, name]) => name)];
+    const menu = saveMenu(() => ({
+      name: `results by ${first}`,
+      rows: () => [heads, ...rows.map(entry => [entry.name, entry.epochs, ...entry.scores])]
+    }));
+    this.node.append(menu, this._table(first, known, rows));
+  }
+
+  /** Draw it again in other colours. */
+  restyle(): void {
+    this._shape = '';
   }
 
   private _table(first: string, known: [string, string][], rows: IRow[]): HTMLElement {
@@ -68,9 +81,7 @@ export class Summary {
       const name = element('th');
       name.scope = 'row';
       if (entry.hue !== null) {
-        const dot = element('span', 'tb-dot');
-        dot.style.background = colour(entry.hue, theme);
-        name.append(dot);
+        name.append(swatch(colour(entry.hue, theme), dashes(entry.hue)));
       }
       name.append(entry.name);
       line.append(name);

@@ -5,10 +5,11 @@ import { element } from './element';
 import { ConfusionPage } from './confusion';
 import { ChartGrid, IGridLook } from './grid';
 import { HistogramPage } from './histograms';
-import { colour, onThemeChange, readTheme } from './palette';
+import { colour, dashes, onThemeChange, readTheme } from './palette';
 import { hasRecall, RecallPage } from './recall';
 import type { CurveStore, RunCurves } from './store';
 import { Summary } from './summary';
+import { swatch } from './swatch';
 
 /** What a view may ask of who gives the curves; all of it is answered through the store. */
 export interface IAsk {
@@ -51,6 +52,7 @@ export class CurvesView {
     this._forgetStore = _store.onChange(() => this._later());
     this._forgetTheme = onThemeChange(this.node, () => {
       this._chipShape = '';
+      this._summary?.restyle();
       this._later();
     });
     // What is scrolled away is not drawn until it is seen.
@@ -74,7 +76,7 @@ export class CurvesView {
   }
 
   private _build(): void {
-    const head = element('header', 'tb-head');
+    const head = element('div', 'tb-head');
     const title = element('h3', 'tb-title');
     title.textContent = this._options.title ?? 'Curves';
     this._tabs = element('div', 'tb-tabs');
@@ -98,8 +100,15 @@ export class CurvesView {
     this._page = element('div', 'tb-page');
     this._page.id = id;
     this._page.setAttribute('role', 'tabpanel');
-    this._foot = element('footer', 'tb-foot');
-    this.node.append(head, this._chips, this._tools, this._page, this._foot);
+    this._about = element('select', 'tb-input tb-about');
+    this._about.setAttribute('aria-label', 'Run that this page is about');
+    this._about.hidden = true;
+    this._about.addEventListener('change', () => {
+      this._asked = '';
+      this._later();
+    });
+    this._foot = element('div', 'tb-foot');
+    this.node.append(head, this._chips, this._tools, this._about, this._page, this._foot);
   }
 
   private _buildTools(): HTMLElement {
@@ -233,9 +242,29 @@ export class CurvesView {
     return this._store.runs.filter(run => run.isShown);
   }
 
-  /** The run that pages on one run are about. */
+  /** The run that pages on one run are about: the one that was chosen, or the first that has something there. */
   private get _first(): RunCurves | undefined {
-    return this._shown[0] ?? this._store.runs[0];
+    const runs = this._store.runs;
+    const shown = this._shown;
+    const has = (run: RunCurves): boolean =>
+      this._name === 'confusion' ? run.hasConfusion : run.histogramTags.length > 0;
+    return runs.find(run => run.key === this._about.value) ?? shown.find(has) ?? shown[0] ?? runs[0];
+  }
+
+  /** Offer the runs where a page is about one of several. */
+  private _updateAbout(): void {
+    const runs = this._store.runs;
+    this._about.hidden = runs.length < 2 || (this._name !== 'confusion' && this._name !== 'weights');
+    const shape = JSON.stringify(runs.map(run => [run.key, run.name]));
+    if (shape !== this._aboutShape) {
+      this._aboutShape = shape;
+      const chosen = this._about.value;
+      this._about.replaceChildren(...runs.map(run => new Option(run.name, run.key)));
+      this._about.value = runs.some(run => run.key === chosen) ? chosen : '';
+    }
+    if (!this._about.hidden && !this._about.value) {
+      this._about.value = this._first?.key ?? '';
+    }
   }
 
   private _later(): void {
@@ -256,6 +285,7 @@ export class CurvesView {
     this._updateTabs(shown);
     this._updateAxis(shown);
     this._updateChips();
+    this._updateAbout();
     this._grid?.update(this._look, shown, hues);
     this._summary?.update(shown, hues);
     this._recall?.update(shown);
@@ -319,12 +349,13 @@ export class CurvesView {
       const chip = element('button', 'tb-chip');
       chip.type = 'button';
       chip.setAttribute('aria-pressed', String(run.isShown));
-      chip.title = run.isShown ? 'Hide this run' : 'Show this run';
-      const dot = element('span', 'tb-dot');
-      dot.style.background = colour(index, theme);
+      chip.title = `${run.name}: ${run.isShown ? 'hide this run' : 'show this run'}`;
+      const sample = swatch(colour(index, theme), dashes(index));
       const state = element('span', 'tb-figure');
       state.textContent = run.state;
-      chip.append(dot, run.name, state);
+      const name = element('span', 'tb-chip-name');
+      name.textContent = run.name;
+      chip.append(sample, name, state);
       chip.addEventListener('click', () => {
         // The store may have a new record of the same run by now.
         const now = this._store.runs.find(known => known.key === run.key);
@@ -345,6 +376,7 @@ export class CurvesView {
         : '';
       return [run.words, damaged].filter(Boolean).map(text => prefix + text);
     });
+    lines.push(...missing(shown));
     if (!shown.some(run => run.curves.size)) {
       lines.push(this._store.runs.length ? 'Curves come with the first step.' : 'There are no curves here.');
     }
@@ -375,11 +407,40 @@ export class CurvesView {
   private _tools!: HTMLElement;
   private _page!: HTMLElement;
   private _foot!: HTMLElement;
+  private _about!: HTMLSelectElement;
+  private _aboutShape = '';
   private _axis!: HTMLSelectElement;
   private _reset!: HTMLButtonElement;
   private readonly _sight: IntersectionObserver;
   private readonly _forgetStore: () => void;
   private readonly _forgetTheme: () => void;
+}
+
+/** So many names of curves are told of each run. */
+const MOST_TOLD = 8;
+
+/** Say of which curves only some of several runs have one: beside each other, the others seem to have nothing there. */
+function missing(shown: readonly RunCurves[]): string[] {
+  const known = shown.filter(run => run.curves.size > 0);
+  const none = shown.filter(run => run.curves.size === 0);
+  const lines = none.length && shown.length > 1 ? [`Without curves: ${none.map(run => run.name).join(', ')}.`] : [];
+  if (known.length < 2) {
+    return lines;
+  }
+  const tags = [...new Set(known.flatMap(run => [...run.curves.keys()]))];
+  const groups = new Map<string, string[]>();
+  for (const tag of tags) {
+    const having = known.filter(run => run.curves.has(tag));
+    if (having.length < known.length) {
+      const names = having.map(run => run.name).join(', ');
+      groups.set(names, [...(groups.get(names) ?? []), tag]);
+    }
+  }
+  for (const [names, only] of groups) {
+    const more = only.length > MOST_TOLD ? `, and ${only.length - MOST_TOLD} more` : '';
+    lines.push(`Only in ${names}: ${only.slice(0, MOST_TOLD).join(', ')}${more}.`);
+  }
+  return lines;
 }
 
 /** Return a paragraph in which what the curves say stands out. */

@@ -77,7 +77,11 @@ export class RunPage extends ReactWidget {
       return (
         <div className="jp-Tunebook-Page-body">
           <header className="jp-Tunebook-Page-header">
-            <h2>{comparison.runs.map(run => run.name).join(trans.__(' against '))}</h2>
+            <h2>
+              {comparison.runs.length > 2
+                ? trans.__('%1 runs side by side', comparison.runs.length)
+                : comparison.runs.map(run => run.name).join(trans.__(' against '))}
+            </h2>
           </header>
           <CurvesHost feed={feed} title={trans.__('Curves')} canCommand={false} />
           <Comparison comparison={comparison} open={parts.openRun} />

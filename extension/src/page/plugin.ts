@@ -1,5 +1,5 @@
 import { ILayoutRestorer, JupyterFrontEnd } from '@jupyterlab/application';
-import { IThemeManager, MainAreaWidget, WidgetTracker } from '@jupyterlab/apputils';
+import { IThemeManager, MainAreaWidget, Notification, WidgetTracker } from '@jupyterlab/apputils';
 
 import { commandIds } from '../commands';
 import { curvesIcon } from '../icons';
@@ -14,6 +14,14 @@ export interface IPagePlugin {
   readonly actions: RunActions;
   readonly themes: IThemeManager | null;
   readonly restorer: ILayoutRestorer | null;
+}
+
+/** So many runs are compared at once. */
+const MOST_COMPARED = 20;
+
+function titleOf(paths: readonly string[]): string {
+  const names = paths.map(nameOf);
+  return names.length > 2 ? trans.__('%1 runs: %2', names.length, names.join(', ')) : names.join(trans.__(' against '));
 }
 
 /** Make the command that opens runs in the main area, and keep their pages over a reload. */
@@ -31,19 +39,24 @@ export function addPages(plugin: IPagePlugin): void {
       args: {
         type: 'object',
         required: ['paths'],
-        properties: { paths: { type: 'array', items: { type: 'string' }, minItems: 1, maxItems: 20 } }
+        properties: { paths: { type: 'array', items: { type: 'string' }, minItems: 1, maxItems: 1000 } }
       }
     },
     isVisible: args => Array.isArray(args.paths),
     execute: args => {
-      const paths = (args.paths as string[]).map(String).slice(0, 20);
+      const asked = [...new Set((args.paths as string[]).map(String))];
+      const paths = asked.slice(0, MOST_COMPARED);
+      if (asked.length > paths.length) {
+        const said = trans.__('The first %1 of %2 runs are compared; more cannot be told apart.', paths.length, asked.length);
+        Notification.warning(said, { autoClose: 8000 });
+      }
       const id = `tunebook-page:${JSON.stringify(paths)}`;
       let widget = tracker.find(known => known.id === id);
       if (!widget) {
         const page = new RunPage({ server, actions, open, openRun: run, isDark }, paths);
         widget = new MainAreaWidget({ content: page });
         widget.id = id;
-        widget.title.label = paths.map(nameOf).join(trans.__(' against '));
+        widget.title.label = titleOf(paths);
         widget.title.caption = paths.join('\n');
         widget.title.icon = curvesIcon;
         widget.title.closable = true;
