@@ -11,6 +11,7 @@ import pandas as pd
 
 from tunebook.feeds import DirectFeed
 from tunebook.metrics import measure, negative_log_likelihood
+from tunebook.monitors import WORDS, measured
 from tunebook.predicting import extract_features, predict_scores
 
 if TYPE_CHECKING:
@@ -64,16 +65,22 @@ class Baseline:
 
 
 def metrics_table(metrics: dict[str, dict[str, Any]]) -> pd.DataFrame:
-    """Tabulate metrics by name and split: accuracy, macro-F1 and calibration error; NaN where a split lacks."""
+    """
+    Tabulate metrics by name and split, those of :data:`tunebook.monitors.WORDS` but the loss.
+
+    NaN is undefined, or of a split that was not measured; a metric that was measured nowhere, as in runs of earlier
+    versions, has no column.
+    """
+    shown = {key: word for key, word in WORDS.items() if key != "loss"}
     rows = {
         name: {
-            f"{split} {word}": splits[split][key] if split in splits else np.nan
-            for split in SPLITS
-            for key, word in (("accuracy", "accuracy"), ("macro_f1", "macro-F1"), ("ece", "calibration error"))
+            f"{split} {word}": measured(splits.get(split, {}), key) for split in SPLITS for key, word in shown.items()
         }
         for name, splits in metrics.items()
     }
-    return pd.DataFrame.from_dict(rows, orient="index")
+    known = {key for splits in metrics.values() for split in splits.values() for key in split}
+    table = pd.DataFrame.from_dict(rows, orient="index")
+    return table[[f"{split} {word}" for split in SPLITS for key, word in shown.items() if key in known]]
 
 
 def measure_baselines(

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Self, TextIO
 import typer
 
 from tunebook.errors import TunebookError
+from tunebook.monitors import FORMS
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -73,7 +74,7 @@ def sweep_command(  # a command's parameters are its options
         typer.Option(
             "--objective",
             metavar="NAME",
-            help="accuracy, macro_f1 (if none is given), loss, gap or gap:ATTRIBUTE; twice for a Pareto front.",
+            help=f"{FORMS}; macro_f1 if none is given; twice for a Pareto front.",
         ),
     ] = None,
     points: Annotated[int, typer.Option("--points", help="Values into which a grid cuts a range.")] = 5,

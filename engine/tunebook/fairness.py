@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import math
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from tunebook.errors import RecipeError
 from tunebook.groups import make_groups
+from tunebook.monitors import GAP, WORDS
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -75,12 +76,12 @@ class GapMeter:
             ``monitor`` names an attribute that is not in :attr:`attributes`, or any and there is none.
         """
         name, _, attribute = monitor.partition(":")
-        if name != "gap" or (attribute in self._codes if attribute else self._codes):
+        if name != GAP or (attribute in self._codes if attribute else self._codes):
             return
         have = ", ".join(self._codes) or "none"
         msg = (
             f"monitor={monitor!r}: no such attribute with two groups of {self._minimum} validation examples each; "
-            f"there are: {have}; name one of them in sensitive, or choose macro_f1, accuracy or loss"
+            f"there are: {have}; name one of them in sensitive, or choose {', '.join(WORDS)}"
         )
         raise RecipeError(msg)
 
@@ -115,28 +116,3 @@ class GapMeter:
         if not np.isfinite(scores).all():
             return dict.fromkeys(self._codes, math.nan)
         return self.measure(decide(scores, multi_label=truth.ndim > 1), truth)
-
-
-def monitored(metrics: Mapping[str, Any], monitor: str) -> float:
-    """
-    Return what chooses the best epoch, made so that more is better.
-
-    Parameters
-    ----------
-    metrics
-        Of the validation set, see :func:`tunebook.metrics.measure`; for a gap with ``gaps``, attribute -> gap.
-    monitor
-        ``"macro_f1"``, ``"accuracy"``, ``"loss"``, ``"gap"`` (the largest of all attributes) or ``"gap:attribute"``.
-
-    Returns
-    -------
-    float
-        The score; the loss or the gap with its sign changed. A gap that is undefined is the worst, minus infinity.
-    """
-    name, _, attribute = monitor.partition(":")
-    if name != "gap":
-        return -float(metrics["loss"]) if name == "loss" else float(metrics[name])
-    gaps = metrics.get("gaps", {})
-    values = [gaps.get(attribute)] if attribute else list(gaps.values())
-    known = [float(value) for value in values if value is not None and math.isfinite(value)]
-    return -max(known) if known and len(known) == len(values) else -math.inf

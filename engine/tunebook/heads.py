@@ -18,6 +18,8 @@ from tunebook.errors import ModelError, RecipeError, TrainingError
 from tunebook.examples import examples_to_fit
 from tunebook.labels import THRESHOLD
 from tunebook.losses import divisor, target_weights
+from tunebook.metrics import measure
+from tunebook.monitors import is_better, monitored
 from tunebook.schedules import lr_factor
 
 if TYPE_CHECKING:
@@ -38,6 +40,8 @@ _COPIES = 6
 #: Trials with the same dropout rates from which a batch of their own pays: they share each mask, and so its product.
 _ALIKE = 8
 _SMALLEST = 1e-12
+#: Metrics that are computed for all heads at once, where the features are.
+_ON_DEVICE = ("loss", "accuracy", "macro_f1")
 
 
 @dataclass(frozen=True)
@@ -63,6 +67,8 @@ class HeadData:
         It may look at ``batch_size``, ``sampler`` and ``seed`` of the recipe.
     multi_label
         Whether an example may have several classes.
+    wanted
+        Metrics of validation that are looked at beside the monitors of the recipes.
     dropout_kind
         What :meth:`tunebook.recipe.Recipe.dropout_rates` calls the dropout in the head.
     """
@@ -76,6 +82,7 @@ class HeadData:
     class_counts: np.ndarray
     batches: Callable[[Recipe, int], list[np.ndarray]]
     multi_label: bool = False
+    wanted: Sequence[str] = ()
     dropout_kind: str = "head"
 
 
@@ -90,7 +97,8 @@ class HeadResult:
         How it was trained.
     history
         A row an epoch: ``epoch`` from 1, ``step``, ``running_loss``, and for ``train`` and ``validation`` ``n``,
-        ``loss``, ``accuracy`` and ``macro_f1`` as :func:`tunebook.metrics.measure` gives them.
+        ``loss``, ``accuracy`` and ``macro_f1`` as :func:`tunebook.metrics.measure` gives them; for ``validation`` all
+        that it gives of single numbers, where some other is wanted.
     best
         The best epoch: ``epoch``, ``score``, ``loss``; empty where none was done.
     weights
@@ -307,15 +315,14 @@ class _Trial:
         """Take in an epoch as the loop does; return whether it is the best so far."""
         result, recipe, validation = self.result, self.recipe, row["validation"]
         result.history.append(row)
-        score = -validation["loss"] if recipe.monitor == "loss" else validation[recipe.monitor]
-        best = result.best
-        is_better = not best or (score, -validation["loss"]) > (best["score"], -best["loss"])
-        if is_better:
+        score = monitored(validation, recipe.monitor)
+        found = is_better(score, validation["loss"], result.best)
+        if found:
             result.best = {"epoch": row["epoch"], "score": score, "loss": validation["loss"]}
-        self.waited = 0 if is_better else self.waited + 1
+        self.waited = 0 if found else self.waited + 1
         is_patient = not recipe.patience or self.waited < recipe.patience
         self.is_over = row["epoch"] >= recipe.epochs or not is_patient
-        return is_better
+        return found
 
     def fail(self, what: str, step: int) -> None:
         """End with the loop's words; ``step`` counts from 0."""
@@ -370,6 +377,8 @@ class _Heads:
             "train": (data.features[torch.from_numpy(fit)], self._on_device(data.truth[fit])),
             "validation": (data.validation_features, self._on_device(data.validation_truth)),
         }
+        wanted = {*data.wanted, *(trial.recipe.monitor for trial in trials)}
+        self._measures_all = not wanted <= set(_ON_DEVICE)
         self._settle()
 
     def _on_device(self, values: np.ndarray) -> Tensor:
@@ -491,6 +500,10 @@ class _Heads:
                 **{split: {"n": len(truth), **{k: v[place] for k, v in found[split].items()}}
                    for split, (_, truth) in self._seen.items()},
             }  # fmt: skip
+            if self._measures_all:
+                own = scores["validation"][place].cpu().numpy()
+                every = measure(own, self.data.validation_truth, self.data.classes)
+                row["validation"] = {k: v for k, v in every.items() if isinstance(v, (int, float)) or v is None}
             if trial.finish_epoch(row):
                 trial.result.weights = {name: value[place].detach().clone() for name, value in self.weights.items()}
                 trial.result.scores = scores["validation"][place].cpu().numpy().copy()
@@ -563,7 +576,7 @@ def _measure(scores: Tensor, truth: Tensor) -> dict[str, list[float]]:
     # A class that is neither true nor predicted has no F1: 0 / 0 is left out of the mean.
     f1 = (2.0 * hits.double() / (said + there)).nanmean(dim=1)
     loss = -right.double().clamp(_SMALLEST, 1.0).log().flatten(1).mean(dim=1)
-    found = {"loss": loss, "accuracy": accurate.double().mean(dim=1), "macro_f1": f1}
+    found = dict(zip(_ON_DEVICE, (loss, accurate.double().mean(dim=1), f1), strict=True))
     return {name: [float(number) for number in value] for name, value in found.items()}
 
 

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from tunebook.labels import decide
+from tunebook.monitors import OF_ONE_CLASS
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -15,6 +16,8 @@ if TYPE_CHECKING:
 #: Bins of confidence for the calibration error.
 BINS = 15
 _SMALLEST = 1e-12
+#: Numbers that are ranked at once.
+_AT_ONCE = 4_000_000
 
 
 def measure(scores: np.ndarray, truth: np.ndarray, classes: Sequence[str]) -> dict[str, Any]:
@@ -34,9 +37,12 @@ def measure(scores: np.ndarray, truth: np.ndarray, classes: Sequence[str]) -> di
     -------
     dict
         ``n``; ``accuracy``; ``macro_f1`` (mean over the classes that occur in truth or prediction);
-        ``loss`` (mean negative log-likelihood, nats); ``ece`` (expected calibration error [1]_ in 15
-        bins); ``recall`` by class name, ``None`` for a class without examples; ``support``, the
-        examples of each class; ``confusion``, rows by truth. All but the counts from 0 to 1, ``loss`` from 0.
+        ``roc_auc`` (area under the ROC curve, by score), ``average_precision`` and ``specificity`` (share
+        of the examples of other classes that are not taken for it), of each class against the rest and averaged over
+        the classes for which they are defined; ``loss`` (mean negative log-likelihood, nats); ``ece`` (expected
+        calibration error [1]_ in 15 bins); ``recall`` by class name, ``None`` for a class without examples;
+        ``support``, the examples of each class; ``by_class``, the three by class name, ``None`` for a class that all
+        or none of the examples are of; ``confusion``, rows by truth. All but the counts from 0 to 1, ``loss`` from 0.
 
         With several classes an example, a prediction is accurate if all of its classes are right;
         ``loss`` and ``ece`` are over every yes and no; ``confusion`` has a table of no and yes for each class.
@@ -65,18 +71,91 @@ def measure(scores: np.ndarray, truth: np.ndarray, classes: Sequence[str]) -> di
         else confusion_matrix(truth, predicted, labels=numbers)
     )
     support = truth.sum(axis=0) if multi_label else np.bincount(truth, minlength=len(classes))
+    against = dict(zip(OF_ONE_CLASS, (*one_against_rest(scores, truth), _specificity(confusion)), strict=True))
     return {
         "n": len(truth),
         "accuracy": float(accuracy_score(truth, predicted)),
         "macro_f1": float(np.nanmean(f1)),
+        **{name: _mean(values) for name, values in against.items()},
         "loss": negative_log_likelihood(scores, truth),
         "ece": calibration_error(scores, truth),
-        "recall": {
-            name: None if math.isnan(value) else float(value) for name, value in zip(classes, recall, strict=True)
-        },
+        "recall": _named(classes, recall),
         "support": dict(zip(classes, support.tolist(), strict=True)),
+        "by_class": {name: _named(classes, values) for name, values in against.items()},
         "confusion": confusion.tolist(),
     }
+
+
+def _named(classes: Sequence[str], values: np.ndarray) -> dict[str, float | None]:
+    return {name: None if math.isnan(value) else value for name, value in zip(classes, values.tolist(), strict=True)}
+
+
+def _mean(values: np.ndarray) -> float | None:
+    known = values[~np.isnan(values)]
+    return float(known.mean()) if len(known) else None
+
+
+def _specificity(confusion: np.ndarray) -> np.ndarray:
+    """Return the specificity of each class, shape (classes,), of a matrix or of a table of no and yes for each."""
+    if confusion.ndim > 2:  # noqa: PLR2004 - several classes an example
+        rejected, wrong = confusion[:, 0, 0], confusion[:, 0, 1]
+        others = rejected + wrong
+    else:
+        others = confusion.sum() - confusion.sum(axis=1)
+        rejected = others - (confusion.sum(axis=0) - np.diag(confusion))
+    found: np.ndarray = np.divide(rejected, others, out=np.full(len(others), np.nan), where=others > 0)
+    return found
+
+
+def one_against_rest(scores: np.ndarray, truth: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """
+    Measure how well the score of each class ranks its examples above the others.
+
+    Parameters
+    ----------
+    scores, truth
+        As for :func:`measure`.
+
+    Returns
+    -------
+    tuple of numpy.ndarray
+        Area under the ROC curve and average precision of each class, both of shape (classes,), from 0 to 1; equal
+        scores count as one threshold. NaN for a class that all or none of the examples are of.
+    """
+    count, classes = scores.shape
+    areas, precisions = np.empty(classes), np.empty(classes)
+    step = max(1, _AT_ONCE // max(count, 1))
+    for first in range(0, classes, step):
+        part = slice(first, min(first + step, classes))
+        of = truth[:, part].T > 0 if truth.ndim > 1 else truth == np.arange(classes)[part, None]
+        areas[part], precisions[part] = _rank(np.ascontiguousarray(scores[:, part].T), of)
+    return areas, precisions
+
+
+def _rank(scores: np.ndarray, of: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Return area and average precision of each row; both arguments are of shape (rows, n)."""
+    order = np.argsort(-scores, axis=1, kind="stable")
+    ranked, hits = np.take_along_axis(scores, order, axis=1), np.take_along_axis(of, order, axis=1)
+    count = scores.shape[1]
+    places = np.broadcast_to(np.arange(count), scores.shape)
+    # Examples with equal scores are above a threshold together: each has the first and the last place of its equals.
+    changes = ranked[:, 1:] != ranked[:, :-1]
+    edge = np.ones((len(scores), 1), bool)
+    first = np.maximum.accumulate(np.where(np.concatenate([edge, changes], axis=1), places, 0), axis=1)
+    last = np.where(np.concatenate([changes, edge], axis=1), places, count - 1)
+    last = np.minimum.accumulate(last[:, ::-1], axis=1)[:, ::-1]
+    found = np.cumsum(hits, axis=1)
+    at_last = np.take_along_axis(found, last, axis=1)
+    before_first = np.take_along_axis(found - hits, first, axis=1)
+    positives = found[:, -1]
+    negatives = count - positives
+    # For each positive: the negatives above it, and half of those that are its equals.
+    above = 0.5 * ((last + 1 - at_last) + (first - before_first))
+    with np.errstate(invalid="ignore", divide="ignore"):
+        area = 1.0 - (above * hits).sum(axis=1) / (positives * negatives.astype(np.float64))
+        precision = (at_last / (last + 1.0) * hits).sum(axis=1) / positives
+    is_defined = (positives > 0) & (negatives > 0)
+    return np.where(is_defined, area, np.nan), np.where(is_defined, precision, np.nan)
 
 
 def negative_log_likelihood(scores: np.ndarray, truth: np.ndarray) -> float:

@@ -8,8 +8,18 @@ import math
 from contextlib import suppress
 from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal, Self, get_args
 
-from pydantic import BaseModel, ConfigDict, Field, StringConstraints, ValidationError, field_validator
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    ConfigDict,
+    Field,
+    StringConstraints,
+    ValidationError,
+    WithJsonSchema,
+    field_validator,
+)
 
+from tunebook import monitors
 from tunebook.errors import RecipeError, did_you_mean, shown
 
 if TYPE_CHECKING:
@@ -22,7 +32,11 @@ Fraction = Annotated[float, Field(ge=0.0, lt=1.0)]
 Balance = Literal["none", "balanced", "effective"] | dict[str, Annotated[float, Field(ge=0.0)]]
 Freeze = Literal["none", "backbone"] | int | list[str]
 Unfreeze = list[tuple[Annotated[int, Field(ge=1)], Freeze]]
-Monitor = Annotated[str, StringConstraints(pattern=r"^(macro_f1|accuracy|loss|gap(:.+)?)$")]
+Monitor = Annotated[
+    str,
+    AfterValidator(monitors.check_monitor),
+    WithJsonSchema({"type": "string", "pattern": rf"^({'|'.join(monitors.WORDS)}|{monitors.GAP}(:.+)?)$"}),
+]
 #: What is done about gaps when a model is tuned: a remedy's own name exports it, see :data:`tunebook.mending.NAMES`.
 Remedy = Literal[
     "none", "auto", "compare", "suggested", "refit", "reweight", "resample", "exponentiated_gradient", "grid_search",
@@ -152,7 +166,7 @@ class Recipe(BaseModel):
     )
     monitor: Monitor = field(
         "macro_f1",
-        "what chooses the best epoch on validation: macro_f1, accuracy, loss, gap or gap:attribute",
+        f"what chooses the best epoch on validation: {monitors.FORMS}",
         "Schedule",
         advanced=True,
     )

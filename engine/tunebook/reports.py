@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -13,6 +14,7 @@ from tunebook.events import read_scalars
 from tunebook.figures import Page, Picture, plain
 from tunebook.labels import encode, mistakes_confidence
 from tunebook.metrics import reliability
+from tunebook.monitors import curve, measured, words
 from tunebook.storage import read_json
 from tunebook.verdict import Verdict
 
@@ -76,7 +78,12 @@ class Report:
         return metrics_table(rows)
 
     def classes_table(self) -> pd.DataFrame:
-        """Return one row a class: examples, and recall before and after tuning; NaN is undefined."""
+        """
+        Return one row a class; NaN is undefined.
+
+        Columns are the examples, recall before and after tuning, and on the test set ROC AUC, average precision and
+        specificity of the class against the rest.
+        """
         base = self.metrics["baselines"][self.metrics["baseline"]] if self.metrics["baseline"] else {}
         table = pd.DataFrame(index=pd.Index(self.classes, name="class"))
         table["train examples"] = [self.metrics["train_counts"][c] for c in self.classes]
@@ -86,6 +93,10 @@ class Report:
                 if metrics is not None:
                     values = [metrics["recall"][c] for c in self.classes]
                     table[f"{split} recall, {name}"] = pd.Series(values, index=table.index, dtype=float)
+        # Of the rest the tuned model's on the test set are enough; runs of earlier versions have none.
+        for metric, found in self.metrics["tuned"]["test"].get("by_class", {}).items():
+            column = [found[c] for c in self.classes]
+            table[f"test {words(metric)}, tuned"] = pd.Series(column, index=table.index, dtype=float)
         return table
 
     def curves(self) -> Picture:
@@ -95,21 +106,25 @@ class Report:
         loss, score, rate = figure.subplots(1, 3, width_ratios=[1.2, 1.2, 0.8])
         step = _line(scalars, "train/loss")
         loss.plot(step[:, 0], step[:, 1], color=figures.TRAIN, alpha=0.25, linewidth=0.8, label="train, each step")
-        monitor = self.metrics["monitor"] if self.metrics["monitor"] in ("macro_f1", "accuracy") else "accuracy"
+        monitor = str(self.metrics["monitor"])
+        monitor = monitor if monitor != "loss" and len(_line(scalars, curve(monitor))) else "accuracy"
         for axes, name in ((loss, "loss"), (score, monitor)):
-            for split, colour in (("train", figures.TRAIN), ("validation", figures.VALIDATION)):
-                points = _line(scalars, f"{name}/{split}")
-                axes.plot(points[:, 0], points[:, 1], color=colour, marker="o", markersize=3.5, label=split)
+            for tag, split, colour in (
+                (f"{name}/train", "train", figures.TRAIN), (curve(name), "validation", figures.VALIDATION),
+            ):  # fmt: skip
+                points = _line(scalars, tag)
+                if len(points):
+                    axes.plot(points[:, 0], points[:, 1], color=colour, marker="o", markersize=3.5, label=split)
         base = self.metrics["baselines"].get(self.metrics["baseline"])
-        if base is not None:
-            score.axhline(
-                base["validation"][monitor], color=figures.FAINT, linestyle="--", linewidth=1, label="baseline"
-            )
+        before = measured(base["validation"], monitor) if base is not None else math.nan
+        if math.isfinite(before):
+            score.axhline(before, color=figures.FAINT, linestyle="--", linewidth=1, label="baseline")
         rates = {tag: points for tag, points in scalars.items() if tag.startswith("lr/")}
         for tag, points in rates.items():
             rate.plot(points[:, 0], points[:, 1], linewidth=1, label=plain(tag.removeprefix("lr/"), 14))
         figures.tidy(loss, "Loss", "step")
-        figures.tidy(score, {"macro_f1": "Macro-F1", "accuracy": "Accuracy"}[monitor], "step")
+        title = plain(words(monitor), 40)
+        figures.tidy(score, title[:1].upper() + title[1:], "step")
         figures.tidy(rate, "Learning rate", "step")
         rate.ticklabel_format(axis="y", style="sci", scilimits=(0, 0))
         rate.yaxis.get_offset_text().set_fontsize(7)
@@ -122,12 +137,12 @@ class Report:
         if 1 < len(rates) <= 8:  # noqa: PLR2004
             rate.legend(fontsize=6, frameon=False)
         history = self.metrics["history"]
-        words = "; ".join(
-            f"epoch {row['epoch']} ({row['trains']}): train loss {row['train']['loss']:.3f}, "
-            f"validation loss {row['validation']['loss']:.3f}, validation {monitor} {row['validation'][monitor]:.3f}"
+        said = "; ".join(
+            f"epoch {row['epoch']} ({row['trains']}): train loss {row['train']['loss']:.3f}, validation loss "
+            f"{row['validation']['loss']:.3f}, validation {title} {measured(row['validation'], monitor):.3f}"
             for row in history[-12:]
         )
-        return Picture.of(figure, f"Curves: {words}; best is epoch {self.metrics['tuned']['epoch']}")
+        return Picture.of(figure, f"Curves: {said}; best is epoch {self.metrics['tuned']['epoch']}")
 
     def _mark(self, axes: Any) -> None:  # noqa: ANN401
         history = self.metrics["history"]

@@ -14,6 +14,7 @@ from tunebook.decimation import decimate
 from tunebook.errors import StorageError
 from tunebook.event_reader import EventReader
 from tunebook.event_series import Entries, FileKey, Points, Purges
+from tunebook.monitors import BEST_EPOCH, GAP, GAPS, curve, larger_is_better
 from tunebook.opening import is_file, names_in, status
 
 if TYPE_CHECKING:
@@ -22,7 +23,7 @@ if TYPE_CHECKING:
 
     from tunebook.event_pieces import Piece
 
-__all__ = ["RunCurves", "decimate"]
+__all__ = ["RunCurves", "best_epoch", "decimate"]
 
 _FILES = "events.out.tfevents."
 
@@ -188,6 +189,38 @@ class RunCurves:
     def tensors(self, tag: str) -> list[tuple[int, np.ndarray]]:
         """Return step and array of all tensors of a tag; whole numbers are int64."""
         return [(step, packed.array()) for step, packed in self._tensors.get(tag, ())]
+
+
+def best_epoch(curves: RunCurves, monitor: str) -> int | None:
+    """
+    Return the best epoch of a run so far, as training chose it.
+
+    Parameters
+    ----------
+    curves
+        Of the run.
+    monitor
+        What chooses it, see :mod:`tunebook.monitors`.
+
+    Returns
+    -------
+    int or None
+        From 1; ``None`` before there is one.
+    """
+    losses, told = curves.points("loss/validation")[:, 1], curves.points(BEST_EPOCH)
+    if len(told) and 1 <= told[-1, 1] <= len(losses):
+        return int(told[-1, 1])
+    # Logs from before training wrote it down.
+    tags = [curve(monitor)]
+    if monitor == GAP and tags[0] not in curves.tags:
+        tags = [tag for tag in curves.tags if tag.startswith(GAPS)]
+    several = [curves.points(tag)[:, 1] for tag in tags]
+    # A log of another program may have the score alone.
+    losses = losses if len(losses) else np.zeros(len(several[0]) if several else 0)
+    if not len(losses) or any(len(values) != len(losses) for values in several):
+        return None
+    scores = np.max(several, axis=0) * (1.0 if larger_is_better(monitor) else -1.0)
+    return int(np.lexsort((-losses, np.nan_to_num(scores, nan=-np.inf, neginf=-np.inf, posinf=np.inf)))[-1]) + 1
 
 
 class _Packed:

@@ -16,9 +16,10 @@ from tunebook.devices import Devices
 from tunebook.errors import TunebookError
 from tunebook.features import Features
 from tunebook.heads import HeadData, train_heads
+from tunebook.monitors import GAP
 from tunebook.search_materials import model_key
 from tunebook.search_objectives import Judge
-from tunebook.search_trials import TrialResult
+from tunebook.search_trials import TrialResult, trial_metrics
 from tunebook.training import TrainingStopped
 
 if TYPE_CHECKING:
@@ -131,6 +132,7 @@ class HeadsTogether:
             features=found.vectors[0], targets=torch.from_numpy(examples.target_shares()[rows]), truth=truth[rows],
             validation_features=found.vectors[1], validation_truth=truth[validation], classes=examples.classes,
             class_counts=counts, batches=batches, multi_label=examples.multi_label, dropout_kind=found.dropout_kind,
+            wanted=[one.name for one in self._objectives if one.name != GAP],
         )  # fmt: skip
 
 
@@ -142,7 +144,7 @@ def _heed(stop: threading.Event | None) -> None:
 def _group(recipe: Recipe) -> str:
     """Return a text that is the same for trials that may be trained together; empty for one that cannot be."""
     # Heads know no groups: a gap that chooses the epoch, and weights by group, are the loop's.
-    needs_groups = recipe.monitor.startswith("gap") or recipe.mitigate != "none"
+    needs_groups = recipe.monitor.partition(":")[0] == GAP or recipe.mitigate != "none"
     if recipe.unfreeze or recipe.cache == "off" or recipe.precision == "bf16" or needs_groups:
         return ""
     return f"{model_key(recipe)} {recipe.freeze!r}"
@@ -157,7 +159,7 @@ def _judged(place: int, result: HeadResult, judge: Judge, seconds: float) -> Tri
     if not all(map(math.isfinite, values)):
         message = f"an objective is not finite: {list(values)}"
         return TrialResult(place, "failed", seconds=seconds, message=message)
-    metrics = {name: float(row[name]) for name in ("accuracy", "macro_f1", "loss")}
+    metrics = trial_metrics(row)
     if result.is_pruned:
         message = f"pruned after epoch {len(result.history)}: it was worse than the median of the trials before"
         return TrialResult(place, "pruned", values, epoch, metrics, seconds, message)

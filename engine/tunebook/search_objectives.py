@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from tunebook.errors import DataError, RecipeError, did_you_mean, shown
+from tunebook.monitors import FORMS, GAP, check_monitor, larger_is_better, measured, undefined
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -16,8 +17,6 @@ if TYPE_CHECKING:
     from tunebook.examples import Examples
     from tunebook.fairness import GapMeter
 
-#: Objective -> what Optuna calls its direction.
-DIRECTIONS = {"accuracy": "maximize", "macro_f1": "maximize", "loss": "minimize", "gap": "minimize"}
 #: A front of more than two objectives cannot be looked at.
 _MOST = 2
 
@@ -30,7 +29,7 @@ class Objective:
     Attributes
     ----------
     name
-        One of :data:`DIRECTIONS`.
+        One of :data:`tunebook.monitors.WORDS`, or ``gap``.
     attribute
         For ``gap``: the sensitive attribute; empty takes the largest gap of all of them.
     """
@@ -44,33 +43,33 @@ class Objective:
     @property
     def direction(self) -> str:
         """``"maximize"`` or ``"minimize"``."""
-        return DIRECTIONS[self.name]
+        return "maximize" if larger_is_better(self.name) else "minimize"
 
     @property
     def sign(self) -> float:
         """1 where larger is better, else -1."""
-        return 1.0 if self.direction == "maximize" else -1.0
+        return 1.0 if larger_is_better(self.name) else -1.0
 
 
 def read_objectives(texts: Sequence[str]) -> tuple[Objective, ...]:
     """
-    Read objectives as they are written: ``accuracy``, ``macro_f1``, ``loss``, ``gap`` or ``gap:attribute``.
+    Read objectives as they are written: a metric of :data:`tunebook.monitors.WORDS`, ``gap`` or ``gap:attribute``.
 
     Raises
     ------
     RecipeError
         One is unknown, is there twice, or there are none or more than two.
     """
-    forms = "accuracy, macro_f1, loss, gap, gap:attribute"
     found: list[Objective] = []
     for text in texts:
-        name, colon, attribute = str(text).strip().partition(":")
-        if name not in DIRECTIONS or (colon and (name != "gap" or not attribute)):
-            msg = f"objective {shown(text)}{did_you_mean(name, DIRECTIONS)}; allowed: {forms}"
-            raise RecipeError(msg)
+        try:
+            name, _, attribute = check_monitor(str(text).strip()).partition(":")
+        except ValueError as error:
+            msg = f"objective {shown(text)}: {error}; allowed: {FORMS}"
+            raise RecipeError(msg) from None
         found.append(Objective(name, attribute))
     if not 1 <= len(found) <= _MOST or len(set(found)) != len(found):
-        msg = f"objectives {shown([str(o) for o in found])}: one, or two different ones for a Pareto front; {forms}"
+        msg = f"objectives {shown([str(o) for o in found])}: one, or two different ones for a Pareto front; {FORMS}"
         raise RecipeError(msg)
     return tuple(found)
 
@@ -89,7 +88,8 @@ class Judge:
     Raises
     ------
     DataError
-        A gap is asked for and the data has no such attribute, or no two groups large enough.
+        A gap is asked for and the data has no such attribute, or no two groups large enough; or the validation set
+        has examples of one class only.
     """
 
     def __init__(self, objectives: Sequence[Objective], examples: Examples) -> None:
@@ -99,8 +99,12 @@ class Judge:
         from tunebook.fairness import SMALLEST_GROUP, GapMeter  # noqa: PLC0415 - the command line needs no pandas
 
         self._meters: dict[Objective, GapMeter] = {}
+        counts = examples.class_counts("validation").tolist()
         for objective in self.objectives:
-            if objective.name == "gap":
+            why = undefined(objective.name, counts, len(self.rows))
+            if why:
+                raise DataError(f"objective {objective}: {why}")
+            if objective.name == GAP:
                 names = _attributes(objective, examples)
                 meter = GapMeter.of_examples(examples, self.rows, names)
                 if not meter.attributes:
@@ -128,7 +132,7 @@ class Judge:
             Its probabilities, shape (n, classes); needed for a gap.
         """
         return tuple(
-            self._gap(objective, scores) if objective.name == "gap" else float(metrics[objective.name])
+            self._gap(objective, scores) if objective.name == GAP else measured(metrics, objective.name)
             for objective in self.objectives
         )
 

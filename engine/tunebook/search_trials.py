@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, Literal, Protocol, Self
 from tunebook import tasks
 from tunebook.devices import Devices
 from tunebook.errors import TunebookError
+from tunebook.monitors import WORDS
 from tunebook.predicting import predict_scores
 from tunebook.search_materials import model_key, reader_key
 from tunebook.search_objectives import Judge
@@ -47,7 +48,7 @@ class TrialResult:
     epoch
         The best epoch, from 1; 0 if it failed.
     metrics
-        Accuracy, macro-F1 and loss on the validation set in the best epoch.
+        Those of :data:`tunebook.monitors.WORDS` that were measured on the validation set in the best epoch.
     seconds
         How long it took.
     message
@@ -153,6 +154,11 @@ def evaluator(materials: Materials, objectives: Sequence[Objective]) -> Evaluato
     return HeadsTogether(materials, objectives, OneByOne(materials, objectives))
 
 
+def trial_metrics(row: Mapping[str, Any]) -> dict[str, float]:
+    """Return the metrics that are kept of a trial, of those that one of its epochs has."""
+    return {name: float(row[name]) for name in WORDS if row.get(name) is not None}
+
+
 def reason(error: BaseException) -> str:
     """Say in one line why something failed."""
     text = " ".join(str(error).split())
@@ -180,7 +186,7 @@ class _Watch:
         if len(history) == len(self._values):
             return
         row = history[-1]["validation"]
-        self._metrics.append({name: float(row[name]) for name in ("accuracy", "macro_f1", "loss")})
+        self._metrics.append(trial_metrics(row))
         self._values.append(self._judge.values(row, self._scores(trainer)))
         epoch, value = len(history), self._values[-1][0]
         if self._report(self._place, epoch, value) and not trainer.progress.is_done:

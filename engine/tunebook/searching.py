@@ -396,7 +396,7 @@ def search(
     method
         ``"bayesian"`` (TPE [1]_), ``"random"`` or ``"grid"``.
     objectives
-        ``"accuracy"``, ``"macro_f1"``, ``"loss"``, ``"gap"`` or ``"gap:attribute"`` (largest difference in accuracy
+        Metrics of :data:`tunebook.monitors.WORDS`, ``"gap"`` or ``"gap:attribute"`` (largest difference in accuracy
         between groups); two give a Pareto front.
     workers
         Worker processes on this machine; 0 runs the trials in this one.

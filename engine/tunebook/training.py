@@ -15,13 +15,14 @@ from tunebook import machine
 from tunebook.balance import class_weights, example_weights
 from tunebook.checkpoints import Checkpoint
 from tunebook.commands import Commands
-from tunebook.errors import TrainingError, TunebookError
+from tunebook.errors import RecipeError, TrainingError, TunebookError
 from tunebook.examples import examples_to_fit
-from tunebook.fairness import GapMeter, monitored
+from tunebook.fairness import GapMeter
 from tunebook.features import Features
 from tunebook.losses import divisor
 from tunebook.metrics import measure
 from tunebook.mitigating import Mitigation
+from tunebook.monitors import BEST_EPOCH, GAP, GAPS, OF_ONE_CLASS, curve, is_better, measured, monitored, undefined
 from tunebook.predicting import predict_scores
 from tunebook.schedules import lr_factor
 
@@ -161,6 +162,9 @@ class Trainer:
         self._truth = examples.targets()
         self._gaps = GapMeter.of_examples(examples, examples.rows("validation"))
         self._gaps.check(recipe.monitor)
+        why = undefined(recipe.monitor, examples.class_counts("validation").tolist(), len(examples.rows("validation")))
+        if why:
+            raise RecipeError(f"monitor={recipe.monitor!r}: {why}")
         self._rows = examples.rows("train")
         counts = examples.class_counts("train")
         self._weights = torch.tensor(
@@ -461,14 +465,12 @@ class Trainer:
             "trains": self.model.stages.describe(progress.freeze),
             "running_loss": progress.loss_sum / max(progress.loss_count, 1),
             "train": {k: fit[k] for k in ("n", "loss", "accuracy", "macro_f1")},
-            "validation": {k: v for k, v in validation.items() if k != "confusion"},
+            "validation": {k: v for k, v in validation.items() if k not in ("confusion", "by_class")},
         }
         progress.history.append(row)
         progress.epoch, progress.in_epoch, progress.loss_sum, progress.loss_count = epoch + 1, 0, 0.0, 0
         score = monitored(validation, self.recipe.monitor)
-        best = progress.best
-        # Equal scores are common on small validation sets: the smaller loss decides.
-        if not best or (score, -validation["loss"]) > (best["score"], -best["loss"]):
+        if is_better(score, validation["loss"], progress.best):
             progress.best = {"epoch": epoch + 1, "score": score, "loss": validation["loss"]}
             progress.waited = 0
             if self.checkpoints is not None:
@@ -479,7 +481,10 @@ class Trainer:
         progress.is_done = progress.is_finishing or progress.epoch >= self.recipe.epochs or not patient
         if self.log is not None:
             speed = {"speed/examples_per_second": self._epoch_pace.rate() or math.nan}
-            self.log.scalars({**_curves(row), **speed, "memory/rss_mb": resident_bytes() / 1e6}, progress.step)
+            # Whoever shows the curves reads the best epoch, and does not choose again.
+            best = {BEST_EPOCH: float(progress.best["epoch"])}
+            curves = {**_curves(row, self.recipe.monitor), **best}
+            self.log.scalars({**curves, **speed, "memory/rss_mb": resident_bytes() / 1e6}, progress.step)
             self.log.tensor("confusion/validation", np.array(validation["confusion"]), progress.step)
 
     def _evaluate(self, rows: np.ndarray, stop: threading.Event | None, gaps: GapMeter | None = None) -> dict[str, Any]:
@@ -633,14 +638,17 @@ def resident_bytes() -> int:
     return int(psutil.Process().memory_info().rss)
 
 
-def _curves(row: Mapping[str, Any]) -> dict[str, float]:
+def _curves(row: Mapping[str, Any], monitor: str) -> dict[str, float]:
     values = {"epoch": float(row["epoch"]), "train/epoch_loss": float(row["running_loss"])}
     for split in ("train", "validation"):
         for name in ("loss", "accuracy", "macro_f1"):
             values[f"{name}/{split}"] = float(row[split][name])
-    values["calibration_error/validation"] = float(row["validation"]["ece"])
+    for name in (*OF_ONE_CLASS, "ece"):
+        values[curve(name)] = measured(row["validation"], name)
     for name, recall in row["validation"]["recall"].items():
         values[f"recall/{name}"] = math.nan if recall is None else recall
     for name, gap in row["validation"].get("gaps", {}).items():
-        values[f"gap/{name}"] = math.nan if gap is None else gap
+        values[f"{GAPS}{name}"] = math.nan if gap is None else gap
+    if monitor == GAP:
+        values[curve(GAP)] = measured(row["validation"], GAP)
     return values

@@ -24,11 +24,12 @@ from tunebook.control import recorded
 from tunebook.devices import Devices
 from tunebook.errors import RecipeError, StorageError, TunebookError, shown
 from tunebook.events import EventLog
-from tunebook.fairness import PREFIX, monitored
+from tunebook.fairness import PREFIX
 from tunebook.features import Features
 from tunebook.feeds import DirectFeed
 from tunebook.labels import confidence, decide, decode
 from tunebook.metrics import measure
+from tunebook.monitors import WORDS, measured, monitored, words
 from tunebook.predicting import predict_scores
 from tunebook.reports import Report
 from tunebook.runs import Run
@@ -292,15 +293,18 @@ class Session:
             if trainer.is_paused:
                 head.insert(1, "pauses")
         best = progress.best.get("epoch")
+        chosen = "" if recipe.monitor in ("loss", "accuracy", "macro_f1") else f"{words(recipe.monitor):>10}"
         rows = [
             f"{row['epoch']:>5}  {row['train']['loss']:>10.3f}  {row['validation']['loss']:>10.3f}  "
             f"{row['validation']['accuracy']:>10.3f}  {row['validation']['macro_f1']:>10.3f}"
-            f"{' *' if row['epoch'] == best else '  '}  {row['trains']}"
+            + (f"  {measured(row['validation'], recipe.monitor):>{len(chosen)}.3f}" if chosen else "")
+            + f"{' *' if row['epoch'] == best else '  '}  {row['trains']}"
             for row in progress.history[-30:]
         ]
         said = [f"control: {line}" for line in (*self._words, *trainer.commands.words)]
         said += [*(f"cache: {line}" for line in self.features.words), *filter(None, [self.features.summary()])]
-        names = f"{'epoch':>5}  {'train loss':>10}  {'valid loss':>10}  {'accuracy':>10}  {'macro-F1':>10}    trains"
+        names = f"{'epoch':>5}  {'train loss':>10}  {'valid loss':>10}  {'accuracy':>10}  {'macro-F1':>10}"
+        names += f"  {chosen}" * bool(chosen) + "    trains"
         return "\n".join(["  ".join(head), *([names, *rows] if rows else []), *said])
 
     def _say(self, *, durable: bool = True, **changes: Any) -> None:  # noqa: ANN401
@@ -341,7 +345,8 @@ class Session:
                 self.features.close()
             if log is not None:
                 best = trainer.progress.history[int(trainer.progress.best["epoch"]) - 1]["validation"]
-                found_best = {f"best/{name}": best[name] for name in ("accuracy", "macro_f1", "loss")}
+                values = {f"best/{name}": measured(best, name) for name in WORDS}
+                found_best = {name: value for name, value in values.items() if np.isfinite(value)}
                 log.hyperparameters(recipe.model_dump(), found_best, trainer.progress.step)
 
     def _on_step(self, trainer: Trainer) -> None:
@@ -538,6 +543,6 @@ def _stages(history: list[dict[str, Any]], monitor: str) -> Iterator[dict[str, A
             "trains": best["trains"],
             "epochs": [rows[0]["epoch"], rows[-1]["epoch"]],
             "epoch": best["epoch"],
-            "validation": {k: best["validation"][k] for k in ("n", "accuracy", "macro_f1", "loss", "ece")},
+            "validation": {k: best["validation"].get(k) for k in ("n", *WORDS)},
         }
         start = end

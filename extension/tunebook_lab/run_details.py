@@ -7,7 +7,7 @@ from collections import deque
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from tunebook import opening, tasks
+from tunebook import monitors, opening, tasks
 from tunebook.errors import RecipeError, StorageError
 from tunebook.opening import SMALL, is_file, names_in, read_text
 from tunebook_lab.chosen import PLACES, differing
@@ -29,7 +29,7 @@ _MOST_LOOKED, _LONGEST_WORDS = 20_000, 64 << 10
 _MOST_WHOLE = 2**53
 _CONFUSION = "confusion/validation"
 _SPLITS = ("train", "validation", "test")
-_SCORES = ("n", "accuracy", "macro_f1", "loss", "ece")
+_SCORES = ("n", *monitors.WORDS)
 _WHAT = {
     "README.md": "model card",
     "best.json": "the best trial",

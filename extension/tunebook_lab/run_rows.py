@@ -9,10 +9,12 @@ from dataclasses import dataclass, field
 from itertools import accumulate, islice
 from typing import TYPE_CHECKING, Any, get_args
 
+from tunebook import monitors
 from tunebook.adoption import JOB, RECIPE, SOURCE
 from tunebook.errors import StorageError, shown
 from tunebook.opening import is_file, names_in, open_stream, status
 from tunebook.progress import read_state
+from tunebook.run_curves import best_epoch
 from tunebook.run_notes import FILE, Notes, read_notes
 from tunebook.runs import Run, State, StateName
 from tunebook.storage import read_json
@@ -324,20 +326,20 @@ def _finished_figures(metrics: Mapping[str, Any], gap: float | None) -> Figures:
 
 def _score(monitor: object) -> str:
     """Return the score that a row shows: what chose the best epoch, unless that is a gap, which has its own column."""
-    return monitor if isinstance(monitor, str) and monitor in ("accuracy", "loss") else "macro_f1"
+    return monitor if isinstance(monitor, str) and monitor in monitors.WORDS else "macro_f1"
 
 
 def _logged_figures(path: Path, curves: Curves, gap: float | None) -> Figures:
-    name = _score(recipe_parameters(path).get("monitor"))
+    monitor = recipe_parameters(path).get("monitor")
+    name = _score(monitor)
     with curves(path) as log:
         last = [points[-1, 1] for tag in log.tags if tag.startswith("gap/") and len(points := log.points(tag))]
-        values = [float(value) for value in log.points(f"{name}/validation")[:, 1]]
+        values = [float(value) for value in log.points(monitors.curve(name))[:, 1]]
+        epoch = best_epoch(log, monitor if isinstance(monitor, str) else name)
     gap = max((float(value) for value in last if math.isfinite(value)), default=gap)
-    finite = [(value, k) for k, value in enumerate(values) if math.isfinite(value)]
-    if not finite:
-        return Figures(gap=gap)
-    value, place = (min if name == "loss" else max)(finite, key=lambda pair: pair[0])
-    return Figures({"name": name, "value": value, "epoch": place + 1}, gap, thin(values))
+    if epoch is None or epoch > len(values) or not math.isfinite(values[epoch - 1]):
+        return Figures(None, gap, thin(values))
+    return Figures({"name": name, "value": values[epoch - 1], "epoch": epoch}, gap, thin(values))
 
 
 def _sweep_figures(path: Path) -> Figures:
@@ -346,7 +348,7 @@ def _sweep_figures(path: Path) -> Figures:
     best = read_bounded(path / "best.json")["best"] if is_file(path / "best.json") else None
     found = {"name": name, "value": best["values"][0], "trial": best["number"]} if best else None
     values = [_number(row.get(name)) for row in read_trials(path) if row.get("state") == "complete"]
-    better = min if name == "loss" or name.startswith("gap") else max
+    better = max if monitors.larger_is_better(name) else min
     line = list(accumulate((value for value in values if math.isfinite(value)), better))
     return Figures(found, None, thin(line))
 

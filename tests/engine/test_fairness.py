@@ -9,7 +9,7 @@ import pandas as pd
 import pytest
 
 from tunebook.examples import Examples
-from tunebook.fairness import GapMeter, attributes, monitored
+from tunebook.fairness import GapMeter, attributes
 
 
 def test_attributes_are_the_columns_of_groups() -> None:
@@ -45,11 +45,3 @@ def test_numbers_are_binned_and_what_is_missing_counts() -> None:
     meter = GapMeter.of_examples(examples, examples.rows("validation"))
     said = np.array([0] * 40 + [1] * 10)
     assert meter.measure(said, examples.targets()) == {"age": 1.0}
-
-
-def test_what_chooses_the_best_epoch_grows_as_the_model_gets_better() -> None:
-    metrics = {"macro_f1": 0.7, "accuracy": 0.8, "loss": 0.5, "gaps": {"tone": 0.1, "age": 0.3}}
-    found = [monitored(metrics, name) for name in ("macro_f1", "accuracy", "loss", "gap", "gap:tone")]
-    assert found == [0.7, 0.8, -0.5, -0.3, -0.1]
-    assert monitored({"gaps": {"tone": None}}, "gap:tone") == -math.inf
-    assert monitored({"gaps": {}}, "gap") == -math.inf

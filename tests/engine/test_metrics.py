@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tunebook.metrics import calibration_error, measure, reliability, standard_error
+from tunebook.metrics import calibration_error, measure, one_against_rest, reliability, standard_error
 
 
 def _scores(predictions: list[int], classes: int, confidence: float = 0.9) -> np.ndarray:
@@ -62,3 +62,64 @@ def test_several_classes_an_example_have_their_known_values() -> None:
     right = np.where(truth == 1, scores, 1 - scores)
     assert found["loss"] == pytest.approx(-np.log(right).mean())
     assert 0.0 < found["ece"] < 0.5
+
+
+def test_a_class_of_all_or_of_no_examples_has_no_area_precision_or_specificity() -> None:
+    found = measure(_scores([0, 1, 0], 3), np.array([0, 1, 1]), ["a", "b", "never"])
+    assert found["by_class"]["roc_auc"]["never"] is None
+    assert found["by_class"]["average_precision"]["never"] is None
+    assert found["by_class"]["specificity"] == {"a": 0.5, "b": 1.0, "never": 1.0}
+    alike = measure(_scores([0, 1], 2), np.array([0, 0]), ["a", "b"])
+    assert alike["roc_auc"] is alike["average_precision"] is None
+    assert alike["by_class"]["specificity"] == {"a": None, "b": 0.5}
+    assert alike["specificity"] == 0.5
+
+
+def test_equal_scores_are_one_threshold() -> None:
+    areas, precisions = one_against_rest(np.full((4, 2), 0.5), np.array([0, 1, 1, 1]))
+    assert areas.tolist() == [0.5, 0.5]
+    assert precisions.tolist() == [0.25, 0.75]
+
+
+#: Few values, so that many scores are equal.
+_PROBABILITY = st.integers(0, 8).map(lambda k: k / 8)
+
+
+@st.composite
+def _ranked(draw: st.DrawFn) -> tuple[np.ndarray, np.ndarray]:
+    count, classes = draw(st.integers(1, 30)), draw(st.integers(2, 4))
+    is_multi_label = draw(st.booleans())
+    rows = draw(st.lists(st.lists(_PROBABILITY, min_size=classes, max_size=classes), min_size=count, max_size=count))
+    several = st.lists(st.integers(0, 1), min_size=classes, max_size=classes)
+    label = several if is_multi_label else st.integers(0, classes - 1)
+    labels = draw(st.lists(label, min_size=count, max_size=count))
+    return np.array(rows, np.float32), np.array(labels)
+
+
+@given(_ranked())
+def test_each_class_against_the_rest_is_as_scikit_learn_has_it(drawn: tuple[np.ndarray, np.ndarray]) -> None:
+    from sklearn.metrics import average_precision_score, recall_score, roc_auc_score
+
+    scores, truth = drawn
+    classes = [str(k) for k in range(scores.shape[1])]
+    found = measure(scores, truth, classes)
+    predicted = scores >= 0.5 if truth.ndim > 1 else scores.argmax(axis=1)
+    wanted: dict[str, list[float]] = {"roc_auc": [], "average_precision": [], "specificity": []}
+    for k, name in enumerate(classes):
+        of = truth[:, k] if truth.ndim > 1 else (truth == k).astype(int)
+        said = predicted[:, k] if truth.ndim > 1 else predicted == k
+        if 0 < of.sum() < len(of):
+            wanted["roc_auc"].append(roc_auc_score(of, scores[:, k]))
+            wanted["average_precision"].append(average_precision_score(of, scores[:, k]))
+            assert found["by_class"]["roc_auc"][name] == pytest.approx(wanted["roc_auc"][-1], abs=1e-12)
+            assert found["by_class"]["average_precision"][name] == pytest.approx(wanted["average_precision"][-1])
+        else:
+            assert found["by_class"]["roc_auc"][name] is found["by_class"]["average_precision"][name] is None
+        if of.sum() < len(of):
+            # The recall of the other classes together.
+            wanted["specificity"].append(recall_score(1 - of, ~said.astype(bool)))
+            assert found["by_class"]["specificity"][name] == pytest.approx(wanted["specificity"][-1])
+        else:
+            assert found["by_class"]["specificity"][name] is None
+    for metric, values in wanted.items():
+        assert found[metric] == (pytest.approx(np.mean(values)) if values else None)

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 import torch
 
+from tunebook.monitors import WORDS
 from tunebook.search_materials import Materials, dropout_names, model_key, reader_key
 from tunebook.search_objectives import read_objectives
 from tunebook.search_trials import OneByOne, TrialResult
@@ -69,7 +70,7 @@ def test_a_trial_equals_a_run_of_its_own_to_the_bit(make: Callable[..., Recipe])
         left = {name: value.clone() for name, value in model[1].module.state_dict().items()}
         history, weights = _fresh(recipe)
         best = history[found.epoch - 1]["validation"]
-        assert found.metrics == {name: best[name] for name in ("accuracy", "macro_f1", "loss")}
+        assert found.metrics == {name: best[name] for name in WORDS}
         assert all(torch.equal(left[name], value) for name, value in weights.items())
     assert materials.made["examples"] == materials.made["model"] == 1
 

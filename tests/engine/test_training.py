@@ -14,6 +14,9 @@ import torch
 
 from tunebook.checkpoints import Checkpoint, Checkpoints
 from tunebook.errors import RecipeError, TrainingError
+from tunebook.events import EventLog
+from tunebook.monitors import curve, larger_is_better, measured
+from tunebook.run_curves import RunCurves, best_epoch
 from tunebook.training import Trainer, TrainingStopped
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "faults"))
@@ -234,3 +237,45 @@ def test_what_trains_is_said_in_words(pictures: Path) -> None:
     ):  # fmt: skip
         trainer.set_freeze(freeze)
         assert trainer.trains == words
+
+
+def _logged(pictures: Path, folder: Path, **changes: Any) -> tuple[Trainer, RunCurves]:
+    log = EventLog(folder)
+    trainer = _trainer(pictures, **changes)
+    trainer.log = log
+    trainer.fit()
+    log.close()
+    curves = RunCurves(folder)
+    curves.poll()
+    return trainer, curves
+
+
+@pytest.mark.parametrize("monitor", ["loss", "ece", "roc_auc", "gap", "gap:tone"])
+def test_what_chooses_the_best_epoch_is_logged_and_the_curves_find_that_epoch(
+    pictures: Path, tmp_path: Path, monitor: str
+) -> None:
+    rows = [
+        f"{file},{file.parent.name},{'dark' if int(file.stem) % 3 else 'light'}" for file in pictures.rglob("*.png")
+    ]
+    (tmp_path / "table.csv").write_text("\n".join(["path,label,tone", *rows]))
+    grouped = {"data": str(tmp_path / "table.csv"), "sensitive": ["tone"], "validation_fraction": 0.6}
+    trainer, curves = _logged(pictures, tmp_path, monitor=monitor, epochs=3, unfreeze=[], lr=5e-2, **grouped)
+    history, best = trainer.progress.history, int(trainer.progress.best["epoch"])
+    chosen = [measured(row["validation"], monitor) for row in history]
+    points = curves.points(curve(monitor))
+    assert points[:, 0].tolist() == [row["step"] for row in history]
+    assert points[:, 1] == pytest.approx(chosen, abs=1e-6)
+    assert chosen[best - 1] == (max if larger_is_better(monitor) else min)(chosen)
+    assert best_epoch(curves, monitor) == best
+
+
+def test_a_metric_that_the_validation_set_leaves_undefined_cannot_choose(pictures: Path) -> None:
+    import tunebook
+
+    recipe = small_run.recipe(pictures, pictures, monitor="roc_auc", validation_fraction=0.2)
+    examples = tunebook.load_examples(recipe)
+    frame = examples.frame
+    frame.loc[(frame["split"] == "validation") & (frame["label"] != "red"), "split"] = "test"
+    model = tunebook.load_model(recipe, examples)
+    with pytest.raises(RecipeError, match="monitor='roc_auc': ROC AUC compares"):
+        tunebook.tune(recipe, examples, model).result()

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from tunebook import monitors
 from tunebook_widgets.curve_messages import confusion_json, histogram_json
 from tunebook_widgets.thinning import thin
 
@@ -26,7 +27,7 @@ _CONFUSION_SHARE, _HISTOGRAM_SHARE = 0.2, 0.25
 _WIDTHS = (300, 150, 80, 40, 20, 10)
 _MOST_MARKS = 200
 #: Tags from the most to the least wanted, by how they begin; recall comes last, since there may be a thousand classes.
-_WANTED = ("loss/", "accuracy/", "macro_f1/", "epoch", "train/loss", "lr/", "gap/")
+_WANTED = ("loss/", "accuracy/", "macro_f1/", "epoch", "train/loss", "lr/", "gap/", "roc_auc/")
 
 
 def document(sources: Sequence[CurveSource], largest: int = LARGEST) -> dict[str, Any]:
@@ -44,10 +45,11 @@ def document(sources: Sequence[CurveSource], largest: int = LARGEST) -> dict[str
     Returns
     -------
     dict
-        ``version``, and ``runs`` with ``key``, ``name``, ``state``, ``words``, ``damaged``, ``best``, ``marks``
-        (step, words), ``clock`` (steps, seconds), ``curves`` (by tag: steps, values, and for thinned curves mean and
-        number of the points that a row stands for), ``histograms`` (by tag: step, edges, counts), ``confusion``
-        (classes, steps, counts) and ``left_out``.
+        ``version``, and ``runs`` with ``key``, ``name``, ``state``, ``words``, ``damaged``, ``best``, ``monitor`` (tag
+        of the curve that chooses the best epoch, and whether more of it is better), ``marks`` (step, words),
+        ``clock`` (steps, seconds), ``curves`` (by tag: steps, values, and for thinned curves mean and number of the
+        points that a row stands for), ``histograms`` (by tag: step, edges, counts), ``confusion`` (classes, steps,
+        counts) and ``left_out``.
     """
     share = largest / max(1, len(sources))
     # Commas between what is measured piece by piece.
@@ -68,6 +70,7 @@ def _run(source: CurveSource, room: int) -> dict[str, Any]:
         "words": source.words[:1000],
         "damaged": source.curves.damaged,
         "best": source.best(),
+        "monitor": [monitors.curve(source.monitor), monitors.larger_is_better(source.monitor)],
         "marks": [[_number(step), words[:120]] for step, words in marks[-_MOST_MARKS:]],
         "clock": [[_number(value) for value in column] for column in source.clock()],
         "confusion": _confusion(source, int(room * _CONFUSION_SHARE)),
@@ -100,7 +103,7 @@ def _histograms(source: CurveSource, room: int) -> dict[str, Any]:
 
 
 def _add_curves(found: dict[str, Any], source: CurveSource, room: int) -> None:
-    tags = sorted(source.curves.tags, key=_rank)
+    tags = sorted(source.curves.tags, key=lambda tag: (tag != monitors.curve(source.monitor), _rank(tag)))
     for width in _WIDTHS:
         curves: dict[str, Any] = {}
         left = room

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from tunebook.monitors import curve, larger_is_better
 from tunebook_widgets.curve_source import CONFUSION
 from tunebook_widgets.thinning import Rows, Thinning, thin
 
@@ -80,6 +81,7 @@ class CurveMessages:
             "words": source.words,
             "damaged": source.curves.damaged,
             "best": source.best(),
+            "monitor": [curve(source.monitor), larger_is_better(source.monitor)],
             "marks": source.marks(),
             "clock": source.clock(),
             "histogram_tags": list(source.curves.histogram_tags),

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from tunebook import figures
+from tunebook import figures, monitors
 from tunebook.figures import Picture, plain
 from tunebook_widgets.thinning import thin
 
@@ -45,7 +45,8 @@ def picture(sources: Sequence[CurveSource]) -> Picture:
     figures.tidy(loss, "Loss", "step")
     figures.tidy(rate, "Learning rate", "step")
     name = _score(sources)
-    figures.tidy(score, "Macro-F1" if name == "macro_f1" else "Accuracy", "step")
+    title = monitors.words(name)
+    figures.tidy(score, title[:1].upper() + title[1:], "step")
     for number, source in enumerate(sources):
         one = len(sources) == 1
         colours = _COLOURS[:2] if one else (_COLOURS[number % len(_COLOURS)],) * 2
@@ -54,7 +55,7 @@ def picture(sources: Sequence[CurveSource]) -> Picture:
         _steps(loss, source, colours[0], f"{prefix}train, each step" if one else "")
         for axes, metric in ((loss, "loss"), (score, name)):
             _epochs(axes, source, f"{metric}/train", colours[0], ":" if not one else "-", f"{prefix}train" * one)
-            _epochs(axes, source, f"{metric}/validation", colours[1], dash, f"{prefix}validation")
+            _epochs(axes, source, monitors.curve(metric), colours[1], dash, f"{prefix}validation")
         for tag in source.curves.tags:
             if tag.startswith("lr/"):
                 points = _line(source, tag)
@@ -81,10 +82,11 @@ def _lines(source: CurveSource) -> list[str]:
     history, best = source.history(), source.best()
     lines = [f"{plain(source.name)}: {source.state or 'event files'}"]
     if history:
-        lines.append(
-            f"{'epoch':>5}  {'step':>8}  {'train loss':>10}  {'valid loss':>10}  {'accuracy':>10}  {'macro-F1':>10}"
-        )
-        lines += [_row(row, is_best=row["step"] == best) for row in history[-_MOST_ROWS:]]
+        names = ["train loss", "valid loss", "accuracy", "macro-F1"]
+        names += [plain(monitors.words(source.monitor), 24)] if "monitored" in history[0] else []
+        lines.append("  ".join([f"{'epoch':>5}", f"{'step':>8}", *(f"{name:>10}" for name in names)]))
+        width = max(10, len(names[-1]))
+        lines += [_row(row, width, is_best=row["step"] == best) for row in history[-_MOST_ROWS:]]
     else:
         lines += _last_values(source) or ["no points yet"]
     marks = source.marks()[-_MOST_MARKS:]
@@ -97,11 +99,12 @@ def _lines(source: CurveSource) -> list[str]:
     return lines
 
 
-def _row(row: dict[str, Any], *, is_best: bool) -> str:
+def _row(row: dict[str, Any], width: int, *, is_best: bool) -> str:
     train, validation = row["train"], row["validation"]
+    chosen = f"  {row['monitored']:>{width}.4f}" if "monitored" in row else ""
     return (
         f"{row['epoch']:>5}  {row['step']:>8,.0f}  {train['loss']:>10.4f}  {validation['loss']:>10.4f}  "
-        f"{validation['accuracy']:>10.4f}  {validation['macro_f1']:>10.4f}{' *' * is_best}"
+        f"{validation['accuracy']:>10.4f}  {validation['macro_f1']:>10.4f}{chosen}{' *' * is_best}"
     )
 
 
@@ -115,8 +118,11 @@ def _last_values(source: CurveSource) -> list[str]:
 
 
 def _score(sources: Sequence[CurveSource]) -> str:
-    monitors = {source.monitor for source in sources}
-    return "macro_f1" if monitors == {"macro_f1"} else "accuracy"
+    """Return what is drawn beside the loss: what chooses the best epoch, where that is one for all and another one."""
+    chosen = {source.monitor for source in sources}
+    found = next(iter(chosen)) if len(chosen) == 1 else "accuracy"
+    is_logged = any(monitors.curve(found) in source.curves.tags for source in sources)
+    return found if is_logged and found != "loss" else "accuracy"
 
 
 def _line(source: CurveSource, tag: str) -> NDArray[np.float64]:

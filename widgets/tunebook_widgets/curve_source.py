@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from tunebook.errors import StorageError
-from tunebook.run_curves import RunCurves
+from tunebook.monitors import curve
+from tunebook.run_curves import RunCurves, best_epoch
 from tunebook.runs import Run
 from tunebook.storage import read_json
 from tunebook.verdict import judge
@@ -123,13 +124,8 @@ class CurveSource:
 
     def best(self) -> float | None:
         """Return the last step of the best epoch so far; ``None`` before there is one."""
-        score = self._points(f"{self.monitor}/validation")
-        loss = self._points("loss/validation")
-        if not len(score) or len(loss) != len(score):
-            return None
-        sign = -1.0 if self.monitor == "loss" else 1.0
-        rank = np.lexsort((-loss[:, 1], sign * score[:, 1]))
-        return float(score[rank[-1], 0])
+        epoch, steps = best_epoch(self.curves, self.monitor), self._points("loss/validation")[:, 0]
+        return None if epoch is None or epoch > len(steps) else float(steps[epoch - 1])
 
     def confusion(self) -> list[tuple[float, NDArray[Any]]]:
         """Return the confusion matrices of validation by step."""
@@ -147,9 +143,14 @@ class CurveSource:
         return self.curves.points(tag) if tag in self.curves.tags else np.empty((0, 3))
 
     def history(self) -> list[dict[str, Any]]:
-        """Return one row an epoch: ``epoch``, ``step``, and the metrics of ``train`` and ``validation``."""
+        """
+        Return one row an epoch: ``epoch``, ``step``, and the metrics of ``train`` and ``validation``.
+
+        ``monitored`` is what chooses the best epoch, where it is none of these metrics and was logged.
+        """
         names = ("loss", "accuracy", "macro_f1")
         found = {(split, name): self._points(f"{name}/{split}") for split in ("train", "validation") for name in names}
+        monitored = self._points(curve(self.monitor))[:, 1]
         count = min(len(points) for points in found.values())
         steps = found["validation", "loss"]
         rows = []
@@ -158,6 +159,8 @@ class CurveSource:
                 split: {name: float(found[split, name][row, 1]) for name in names} for split in ("train", "validation")
             }
             rows.append({"epoch": row + 1, "step": float(steps[row, 0]), **values})
+            if self.monitor not in names and len(monitored) >= count:
+                rows[-1]["monitored"] = float(monitored[row])
         return rows
 
     def _judge(self) -> None:

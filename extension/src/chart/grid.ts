@@ -40,7 +40,8 @@ export class ChartGrid {
   /** Bring the charts up to what the store knows. */
   update(look: IGridLook, shown: readonly RunCurves[], hues: readonly number[]): void {
     const tags = [...new Set(shown.flatMap(run => [...run.curves.keys()]))];
-    const panels = panelsOf(tags).filter(panel => panel.isMain === this._isMain);
+    const chosen = shown.flatMap(run => (run.monitor ? [run.monitor[0]] : []));
+    const panels = panelsOf(tags, chosen).filter(panel => panel.isMain === this._isMain);
     const shape = JSON.stringify(panels.map(panel => panel.title));
     if (shape !== this._shape) {
       this._shape = shape;

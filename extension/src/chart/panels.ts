@@ -25,10 +25,14 @@ const TITLES: Record<string, string> = {
   loss: 'Loss',
   accuracy: 'Accuracy',
   macro_f1: 'Macro-F1',
+  roc_auc: 'ROC AUC',
+  average_precision: 'Average precision',
+  specificity: 'Specificity',
   lr: 'Learning rate',
   calibration_error: 'Calibration error',
   grad_norm: 'Gradient norm',
   gap: 'Gap between groups',
+  largest_gap: 'Largest gap between groups',
   speed: 'Examples a second',
   memory: 'Memory, MB',
   trainable_parameters: 'Parameters that train'
@@ -43,8 +47,12 @@ const NAMED = /^(gap|lr)\//;
 /** More curves than this in one chart cannot be told apart. */
 const MOST = 8;
 
-/** Sort tags into charts. */
-export function panelsOf(tags: readonly string[]): IPanel[] {
+/**
+ * Sort tags into charts.
+ *
+ * @param chosen - tags of what chooses the best epochs: they are main curves too
+ */
+export function panelsOf(tags: readonly string[], chosen: readonly string[] = []): IPanel[] {
   const groups = new Map<string, IPart[]>();
   for (const tag of tags) {
     if (HIDDEN.test(tag)) {
@@ -75,7 +83,8 @@ export function panelsOf(tags: readonly string[]): IPanel[] {
         some[0].label = '';
       }
       // A log without any of our names has no main curves: its first ones are.
-      panels.push({ title, parts: some, isMain: known ? MAIN.includes(name) : index < 6 });
+      const isChosen = some.some(part => chosen.includes(part.tag));
+      panels.push({ title, parts: some, isMain: isChosen || (known ? MAIN.includes(name) : index < 6) });
     }
     return panels;
   });

@@ -27,6 +27,8 @@ export interface IJsonRun {
   damaged?: number;
   /** Step of the best epoch. */
   best?: number | null;
+  /** Tag of the curve that chooses the best epoch, and whether more of it is better. */
+  monitor?: [tag: string, larger: boolean];
   marks?: [number, string][];
   /** Seconds since the start by step. */
   clock?: [number[], number[]];
@@ -131,6 +133,7 @@ export class RunCurves {
   words = '';
   damaged = 0;
   best: number | null = null;
+  monitor: [tag: string, larger: boolean] | null = null;
   marks: [number, string][] = [];
   clock: [number[], number[]] = [[], []];
   readonly curves = new Map<string, Curve>();
@@ -231,6 +234,7 @@ export class CurveStore {
     run.words = raw.words ?? run.words;
     run.damaged = raw.damaged ?? run.damaged;
     run.best = raw.best === undefined ? run.best : raw.best;
+    run.monitor = isMonitor(raw.monitor) ? raw.monitor : run.monitor;
     run.marks = raw.marks ?? run.marks;
     run.clock = raw.clock ?? run.clock;
     run.histogramTags = raw.histogram_tags ?? run.histogramTags;
@@ -247,6 +251,10 @@ export class CurveStore {
 
   private _hidden = new Set<string>();
   private readonly _callbacks = new Set<() => void>();
+}
+
+function isMonitor(raw: unknown): raw is [string, boolean] {
+  return Array.isArray(raw) && raw.length === 2 && typeof raw[0] === 'string' && typeof raw[1] === 'boolean';
 }
 
 /** Reads the columns of a patch one after the other. */

@@ -12,8 +12,13 @@ const STAGE = /^(?:stage|next stage|freeze [^:]*): (.*)$/;
 const SCORES: [tag: string, title: string][] = [
   ['accuracy/validation', 'accuracy'],
   ['macro_f1/validation', 'macro-F1'],
+  ['roc_auc/validation', 'ROC AUC'],
+  ['average_precision/validation', 'average precision'],
+  ['specificity/validation', 'specificity'],
   ['loss/validation', 'loss']
 ];
+/** Of these curves less is better. */
+const LESS = /^(loss|gap|largest_gap|calibration_error)\//;
 
 interface IRow {
   name: string;
@@ -73,7 +78,7 @@ export class Summary {
     }
     const best = known.map(([tag], column) => {
       const values = rows.map(r => r.scores[column]).filter(Number.isFinite);
-      return /^(loss|gap)\//.test(tag) ? Math.min(...values) : Math.max(...values);
+      return LESS.test(tag) ? Math.min(...values) : Math.max(...values);
     });
     const body = table.createTBody();
     for (const entry of rows) {
@@ -124,14 +129,18 @@ function row(
   from: number,
   to: number
 ): IRow {
-  const chooser =
-    run.curves.get('macro_f1/validation') ?? run.curves.get('accuracy/validation') ?? run.curves.get('loss/validation');
+  const tags = [run.monitor?.[0] ?? '', 'macro_f1/validation', 'accuracy/validation', 'loss/validation'];
+  const tag = tags.find(name => run.curves.get(name)?.length) ?? '';
+  const chooser = run.curves.get(tag);
+  const sign = (tag === run.monitor?.[0] ? run.monitor[1] : !LESS.test(tag)) ? 1 : -1;
   let [step, score, epochs] = [NaN, -Infinity, 0];
   for (let i = 0; chooser && i < chooser.length; i++) {
     if (chooser.x[i] > from && chooser.x[i] <= to) {
       epochs += 1;
-      if (chooser.y[i] > score) {
-        [step, score] = [chooser.x[i], chooser.y[i]];
+      // Training has chosen already; a stage without its best epoch has one of its own.
+      const value = chooser.x[i] === run.best ? Infinity : sign * chooser.y[i];
+      if (value > score) {
+        [step, score] = [chooser.x[i], value];
       }
     }
   }

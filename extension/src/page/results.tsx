@@ -5,13 +5,14 @@ import type { IConfusion, IRunDetail, Scores } from '../contract';
 import { score } from '../quantities';
 import { trans } from '../translation';
 
-const SHOWN = ['n', 'accuracy', 'macro_f1', 'loss', 'ece'];
+const SHOWN = ['n', 'accuracy', 'macro_f1', 'roc_auc', 'average_precision', 'specificity', 'loss', 'ece'];
 
 /** Name a score for people. */
 export function scoreName(name: string): string {
   const names: Record<string, string> = {
     n: trans.__('examples'),
     macro_f1: 'macro-F1',
+    roc_auc: trans.__('ROC AUC'),
     ece: trans.__('calibration error')
   };
   return names[name] ?? name.replace(/_/g, ' ');
