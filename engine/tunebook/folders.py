@@ -236,7 +236,8 @@ class _Walk:
         self._first_other = self._first_other or self._id(entry.path)
 
     def _id(self, path: str) -> str:
-        return os.path.relpath(path, self._root).replace(os.sep, "/")
+        """Return a path below the root; os.scandir puts the root before it as it was given."""
+        return path[len(self._root) :].lstrip("/")
 
     # The layout.
 
@@ -246,7 +247,16 @@ class _Walk:
         folders = [top for top in tops if top.is_folder]
         inside = {top.name: self._class_folders(top) for top in folders if split_of(top.name)}
         split_folders = [top for top in folders if inside.get(top.name)]
-        self.layout.problem = self._problem_of_splits(folders, split_folders)
+        taught = {
+            _label(place.name).casefold()
+            for top in split_folders
+            if split_of(top.name) == "train"
+            for place in inside[top.name]
+        }
+        # "test/images" beside "train/oak" and "train/elm" holds no classes.
+        strange = [top for top in split_folders if _shares_none(inside[top.name], taught)]
+        split_folders = [top for top in split_folders if top not in strange]
+        self.layout.problem = self._problem_of_splits(folders, split_folders) or self._problem_of_names(inside, strange)
         if self.layout.problem:
             return
         parents: list[tuple[_Entry | None, list[_Entry], str]]
@@ -283,7 +293,7 @@ class _Walk:
         label, found = _label(place.name), []
         for inner, entry in self._below(place.path):
             if self._takes(entry):
-                found.append(File(self._id(entry.path), entry.path, label, split))
+                found.append(File(self._id(entry.path), entry.path.removeprefix("./"), label, split))
                 self._nested[inner] += 1
             else:
                 self._leave(entry)
@@ -331,6 +341,13 @@ class _Walk:
             )
         return ""
 
+    def _problem_of_names(self, inside: dict[str, list[_Entry]], strange: Sequence[_Entry]) -> str:
+        top = next((top for top in strange if len(inside[top.name]) > 1), None)
+        if top is None:
+            return ""
+        named = _and([shown(place.name) for place in inside[top.name]][:_EXAMPLES])
+        return f"{shown(top.name)} holds class folders such as {named}, none of which train has; name them alike"
+
     def _problem_of_classes(self, folders: Sequence[_Entry]) -> str:
         layout = self.layout
         if layout.splits:
@@ -361,9 +378,9 @@ class _Walk:
             )
             remarks.append(("left out", text))
         for name, count in self._flat.items():
-            text = f"{shown(name)} holds {_files(count)} and no class folders: they have no label and are left out"
+            text = f"{shown(name)} holds {_files(count)} and no class folder of train; they have no label"
             given = split_of(name) in self.layout.splits
-            remarks.append(("left out", text if given else f"{text}, and the {split_of(name)} split is cut from train"))
+            remarks.append(("left out", text if given else f"{text}, so the {split_of(name)} split is cut from train"))
         for folder, count in self._loose.items():
             where = f"in {shown(folder)}" if folder else "in the folder itself"
             text = f"{_files(count)} {where}, beside the class folders, left out: they have no label"
@@ -403,6 +420,11 @@ def _key(folder: str) -> tuple[int, int]:
 
 def _label(name: str) -> str:
     return unicodedata.normalize("NFC", name).strip()
+
+
+def _shares_none(places: Sequence[_Entry], taught: Collection[str]) -> bool:
+    """Whether no folder has the name of a class of train, of those that train teaches."""
+    return bool(taught) and not any(_label(place.name).casefold() in taught for place in places)
 
 
 def _plain(text: str) -> str:

@@ -13,13 +13,19 @@ _TOLD_BY_CONTENT = (
 )  # fmt: skip
 
 
-@cache
 def _opened() -> dict[str, str]:
     """Return ending -> format, of those that Pillow opens here."""
-    # Pillow takes a tenth of a second to load all formats.
+    # Pillow takes a tenth of a second to load all formats; a plug-in may add one at any time.
     from PIL import Image  # noqa: PLC0415
 
     Image.init()
+    return _those(len(Image.OPEN), len(Image.EXTENSION))
+
+
+@cache
+def _those(*_: int) -> dict[str, str]:
+    from PIL import Image  # noqa: PLC0415
+
     known = Image.registered_extensions()
     return {
         ending: name for ending, name in sorted(known.items()) if name in Image.OPEN and name.upper() not in _LEFT_OUT

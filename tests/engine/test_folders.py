@@ -84,7 +84,7 @@ def test_a_test_folder_without_classes_is_named_and_has_no_label(tmp_path: Path)
     layout = read(tmp_path)
     assert layout.splits == ["train", "validation"]
     assert len(layout.files) == 8
-    assert "'test' holds 5 files and no class folders" in said(layout)
+    assert "'test' holds 5 files and no class folder of train" in said(layout)
     assert "the test split is cut from train" in said(layout)
 
 
@@ -104,6 +104,44 @@ def test_what_is_half_a_layout_is_refused(tmp_path: Path, layout: list[str], wor
     for place in layout:
         fill(tmp_path / place)
     assert words in read(tmp_path).problem
+
+
+@pytest.mark.parametrize("name", ["val", "test"])
+def test_a_split_with_a_folder_that_is_no_class_has_no_label(tmp_path: Path, name: str) -> None:
+    splits(tmp_path, "train")
+    fill(tmp_path / name / "images", 4)
+    layout = read(tmp_path)
+    assert layout.classes == ["elm", "oak"]
+    assert layout.splits == ["train"]
+    assert f"'{name}' holds 4 files and no class folder of train" in said(layout)
+
+
+def test_splits_of_other_classes_are_refused(tmp_path: Path) -> None:
+    splits(tmp_path, "train")
+    for label in ("0", "1"):
+        fill(tmp_path / "test" / label)
+    assert "'test' holds class folders such as '0' and '1', none of which train has" in read(tmp_path).problem
+
+
+def test_names_of_classes_in_another_case_are_classes(tmp_path: Path) -> None:
+    splits(tmp_path, "train")
+    fill(tmp_path / "val" / "OAK")
+    assert read(tmp_path).classes == ["elm", "oak", "OAK"]
+
+
+@pytest.mark.parametrize("root", [".", "./", "data", "data/", "../data/../data"])
+def test_ids_are_below_the_root_however_it_is_written(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, root: str
+) -> None:
+    place = tmp_path / "data"
+    fill(place / "oak", 1)
+    fill(place / "elm", 1)
+    monkeypatch.chdir(place if root.startswith("./") or root == "." else tmp_path)
+    if root.startswith(".."):
+        monkeypatch.chdir(place)
+    layout = read_layout(root, {".png"}, lambda _: False)
+    assert [file.id for file in layout.files] == ["elm/0.png", "oak/0.png"]
+    assert all(os.path.exists(file.path) for file in layout.files)  # noqa: PTH110
 
 
 def test_a_class_may_be_named_as_a_split(tmp_path: Path) -> None:

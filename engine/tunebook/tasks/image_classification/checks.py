@@ -33,6 +33,7 @@ _CASES_SHOWN = 3
 _REMARKS = {
     "frames": ("several frames", "have further frames or pages, of which the first is read"),
     "gaps": ("no data", "have values that are no number, infinite or stand for no data; they are read as black"),
+    "cut": ("16-bit colours", "have colours of 16 bits, of which the upper 8 are read"),
     "blank": ("one colour", "show nothing but one colour, once what is transparent lies on white"),
     "profile": ("colour profile", "have colours of another profile than sRGB, which is not applied"),
 }
@@ -127,6 +128,7 @@ def _look_at(content: object, scales: Mapping[str, Sequence[float]], max_pixels:
     odd = {
         "frames": found.frames,
         "gaps": found.gaps,
+        "cut": found.cut,
         "blank": all(least == most for least, most in _extremes(found.image)),
         "profile": is_other_profile(found.profile),
     }

@@ -55,6 +55,8 @@ class Decoded:
         Whether the file holds further frames or pages.
     gaps
         Whether some of its values are no number, infinite, or stand for "no data".
+    cut
+        Whether its colours have 16 bits, of which Pillow keeps the upper 8.
     profile
         Bytes of its ICC profile; empty where it has none.
     """
@@ -63,6 +65,7 @@ class Decoded:
     size: tuple[int, int]
     frames: bool = False
     gaps: bool = False
+    cut: bool = False
     profile: bytes = b""
 
 
@@ -137,7 +140,8 @@ def _decode(
     opened.load()
     profile = opened.info.get("icc_profile") or b""
     image, gaps = _to_rgb(opened, unpacked, scales)
-    return Decoded(_turned(image, opened), size, _has_frames(opened), gaps, profile)
+    cut = not grey.kind_of(opened.mode) and ";16" in unpacked
+    return Decoded(_turned(image, opened), size, _has_frames(opened), gaps, cut, profile)
 
 
 def _unpacked(image: Image.Image) -> str:

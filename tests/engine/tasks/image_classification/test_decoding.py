@@ -71,6 +71,12 @@ def test_what_is_transparent_is_white_at_every_depth(
     assert seen(png(pixels, 2, depth, colour, clear))[0, :, 0].tolist() == expected
 
 
+def test_colours_that_are_cut_to_eight_bits_are_said() -> None:
+    assert decode_bytes(png(b"\x12\x34" * 6, 2, 16, 2), "x.png", {}).cut
+    assert not decode_bytes(png(b"\x12\x34" * 2, 2, 16, 0), "x.png", {}).cut
+    assert not decode_bytes(png(b"\x12" * 6, 2, 8, 2), "x.png", {}).cut
+
+
 @pytest.mark.parametrize("mode", ["P", "PA", "LA", "RGBA"])
 def test_colours_under_what_is_transparent_do_not_count(mode: str) -> None:
     pixels = np.zeros((4, 4, 4), np.uint8)
