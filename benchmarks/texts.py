@@ -40,7 +40,7 @@ def prepare(plan: Plan, mark: object) -> dict[str, Any]:  # noqa: ARG001 - as al
     import pandas as pd
 
     import tunebook
-    from tunebook.sources import read_table
+    from tunebook.table_file import read_table
     from tunebook.tasks.text_classification.models import locate
 
     table = Path(plan["folder"]) / "texts.parquet"

@@ -14,7 +14,7 @@ from tunebook.bias import BiasReport, Settings
 from tunebook.errors import DataError, did_you_mean, shown
 from tunebook.fairness import PREFIX
 from tunebook.labels import join_label, split_label
-from tunebook.sources import read_table
+from tunebook.table_file import read_table
 from tunebook.vocabularies import class_name, other_spellings
 
 if TYPE_CHECKING:

@@ -101,9 +101,11 @@ class SeparatedRows:
 class _MisfitError(Exception):
     """A file does not fit a dialect, in this line and for this reason; what mends it, in words."""
 
-    def __init__(self, line: int, reason: str, advice: str = "") -> None:
+    def __init__(self, line: int, reason: str, advice: str = "", *, is_end: bool = False) -> None:
         super().__init__(line, reason, advice)
         self.line, self.reason, self.advice = line, reason, advice
+        #: Whether the file may have lost its end.
+        self.is_end = is_end
 
 
 @dataclass(frozen=True)
@@ -257,6 +259,8 @@ def _by_quotes(source: _Source, separator: str) -> SeparatedRows:
     try:
         standard = reading.read()
     except _MisfitError as error:
+        if error.is_end:
+            raise
         misfit = error
     if standard is not None and not standard.short and not reading.padded:
         return standard
@@ -376,7 +380,10 @@ class _Reading:
         last = line + len(self._raw) - 1
         over = f" that goes on to line {last:,}" if last > line else ""
         if "end of data" in message:
-            return _MisfitError(line, "a quote opens a text that does not end", _ADVICE)
+            # A last line of this kind is what a file has that was cut off.
+            is_end = len(self._raw) == 1
+            advice = "look whether the file is whole" if is_end else _ADVICE
+            return _MisfitError(line, "a quote opens a text that does not end", advice, is_end=is_end)
         if "limit" in message:
             limit = self._source.watch.bounds.line
             reason = f"it has a cell of more than {limit:,} characters, the most that are read of one"

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import json
 import re
-import warnings
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -12,66 +10,30 @@ from typing import TYPE_CHECKING, Any
 
 import pandas as pd
 
+from tunebook.cells import CellError, is_list, name_of, read_cells, text_of
 from tunebook.data_place import is_dataset_id, require_place
 from tunebook.errors import DataError, did_you_mean, shown
 from tunebook.examples import Examples, make_splits
+from tunebook.file_cells import file_of
 from tunebook.folders import read_layout
-from tunebook.labels import SEPARATOR, join_label, split_label
+from tunebook.label_lists import list_in_text, read_label_lists, several_in_one
+from tunebook.labels import split_label
+from tunebook.names import plain_name
 from tunebook.split_names import split_of
+from tunebook.table_file import TABLE_SUFFIXES, read_table
+from tunebook.vocabularies import alike
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Collection, Iterable
+    from collections.abc import Callable, Collection, Iterable, Sequence
 
     from tunebook.recipe import Recipe
 
-TABLE_SUFFIXES = (".csv", ".tsv", ".parquet", ".jsonl")
+    Remarks = list[tuple[str, str]]
 
-
-def read_table(path: Path) -> pd.DataFrame:
-    """
-    Read a CSV, TSV, Parquet or JSONL file.
-
-    Raises
-    ------
-    DataError
-        The suffix is not one of :data:`TABLE_SUFFIXES`, or the file cannot be parsed.
-    """
-    readers: dict[str, Callable[[], pd.DataFrame]] = {
-        # Labels such as "1" or "NA" are names, not numbers or gaps.
-        ".csv": lambda: _read_separated(path, ","),
-        ".tsv": lambda: _read_separated(path, "\t"),
-        ".parquet": lambda: pd.read_parquet(path),
-        ".jsonl": lambda: _read_lines(path),
-    }
-    if path.suffix.lower() not in readers:
-        msg = f"data {shown(str(path))}: the file must end in {', '.join(TABLE_SUFFIXES)}"
-        raise DataError(msg)
-    try:
-        return readers[path.suffix.lower()]()
-    except (ValueError, OSError, ImportError, RecursionError) as error:
-        msg = f"data {shown(str(path))} cannot be read as {path.suffix[1:].upper()}: {error}"
-        raise DataError(msg) from None
-
-
-def _read_separated(path: Path, separator: str) -> pd.DataFrame:
-    with warnings.catch_warnings():
-        # pandas takes the first field of rows that are too long for an index, or leaves the last one out.
-        warnings.simplefilter("error", pd.errors.ParserWarning)
-        try:
-            return pd.read_csv(path, dtype=str, keep_default_na=False, na_values=[""], sep=separator, index_col=False)
-        except pd.errors.ParserWarning:
-            msg = f"rows have more fields than the first line has names; quote texts that hold {separator!r}"
-            raise ValueError(msg) from None
-
-
-def _read_lines(path: Path) -> pd.DataFrame:
-    # pandas makes dates of columns with certain names, and which keyword stops it depends on its version.
-    with path.open(encoding="utf-8-sig") as stream:
-        rows = [json.loads(line) for line in stream if line.strip()]
-    if not all(isinstance(row, dict) for row in rows):
-        msg = 'each line must be an object, such as {"label": "cat"}'
-        raise ValueError(msg)
-    return pd.DataFrame(rows)
+#: Columns that are read if they are there.
+_OWN = ("id", "split", "Split", "SPLIT")
+#: Of more different names none are compared with others.
+_MOST_COMPARED = 2_000
 
 
 def read_folder(
@@ -135,7 +97,13 @@ def _is_text(name: str) -> bool:
     return not any("\ud800" <= character <= "\udfff" for character in name)
 
 
-def tidy(frame: pd.DataFrame, recipe: Recipe, content: str, source: str) -> pd.DataFrame:
+def tidy(
+    frame: pd.DataFrame,
+    recipe: Recipe,
+    content: str,
+    source: str,
+    read: Callable[[object], str | None] = text_of,
+) -> pd.DataFrame:
     """
     Bring a raw table into the form of :class:`~tunebook.examples.Examples`.
 
@@ -149,55 +117,127 @@ def tidy(frame: pd.DataFrame, recipe: Recipe, content: str, source: str) -> pd.D
         Name of the column with the path or the text.
     source
         What to call the data in an error.
+    read
+        Turns a value of that column into text; raises :class:`~tunebook.cells.CellError` where it cannot.
+
+    Returns
+    -------
+    pandas.DataFrame
+        ``attrs`` has the table's ``notes`` and ``remarks``, and what is to be said of its names.
 
     Raises
     ------
     DataError
-        A column is missing, a label is missing, a split has an unknown name, or ids repeat.
+        A column is missing, a label is missing, a value is not of a kind that can be read, a split has an unknown name,
+        or ids repeat.
     """
     sensitive = recipe.sensitive or []
-    for column in dict.fromkeys([content, recipe.label, *sensitive]):
-        if column not in frame:
-            have = ", ".join(shown(str(c), 40) for c in list(frame.columns)[:12])
-            raise DataError(
-                f"{source}: no column {shown(column)}{did_you_mean(column, map(str, frame))}; it has {have}"
-            )
+    frame = _with_columns(frame, [content, recipe.label, *sensitive], source)
     _refuse_names(recipe)
-    if not recipe.multi_label and any(map(_is_list, frame[recipe.label])):
-        msg = f"{source}: labels in column {recipe.label!r} are lists; set multi_label=True, or give one class each"
-        raise DataError(msg)
-    missing = frame[recipe.label].isna()
-    if missing.any() and not recipe.multi_label:
+    try:
+        ids = read_cells(frame["id"], text_of, "id") if "id" in frame else [f"row-{k + 1}" for k in range(len(frame))]
+        labels, said = _labels(frame[recipe.label], recipe)
+        contents = read_cells(frame[content], read, content)
+        groups = {column: read_cells(frame[column], name_of, column) for column in sensitive}
+    except CellError as error:
+        raise DataError(f"{source}: {error}") from None
+    remarks = list(said)
+    gone = [row for row, label in enumerate(labels, 1) if label is None]
+    if gone:
         msg = (
-            f"{source}: {int(missing.sum())} rows have no label in column {recipe.label!r} "
-            f"(first: row {int(missing.to_numpy().argmax()) + 1}); fill them or remove the rows"
+            f"{source}: {len(gone)} rows have no label in column {recipe.label!r} (first: row {gone[0]}); fill them or "
+            "remove the rows"
         )
         raise DataError(msg)
-    ids = frame["id"].astype(str) if "id" in frame else pd.Series([f"row-{i + 1}" for i in range(len(frame))])
-    tidied = pd.DataFrame(
-        {
-            "id": ids.to_numpy(),
-            "content": frame[content].to_numpy(),
-            "label": [_names(v) if recipe.multi_label else _name(v) for v in frame[recipe.label]],
-        }
-    )
+    tidied = pd.DataFrame({"id": ids, "content": contents, "label": labels})
     if tidied["id"].duplicated().any():
         twice = tidied.loc[tidied["id"].duplicated(), "id"].iloc[0]
         msg = f"{source}: the id {shown(twice)} is there more than once; ids must be unique (or leave the column out)"
         raise DataError(msg)
-    for column in sensitive:
-        values = frame[column]
+    for column, values in groups.items():
+        remarks += _merged(frame[column], values, f"values of column {shown(column)}")
         # A missing attribute is a group of its own: dropping it would hide whom the model fails.
-        tidied[column] = ["(missing)" if gone else _name(v) for v, gone in zip(values, values.isna(), strict=True)]
-    if "split" in frame:
-        names = frame["split"].astype(str).map(split_of)
+        tidied[column] = ["(missing)" if value is None else value for value in values]
+        remarks += _alike(set(tidied[column]), f"values of column {shown(column)}")
+    split = _split_column(frame)
+    if split is not None:
+        names = frame[split].astype(str).map(split_of)
         if names.isna().any():
-            bad = frame["split"][names.isna().to_numpy()].iloc[0]
+            bad = frame[split][names.isna().to_numpy()].iloc[0]
             msg = f"{source}: split {shown(str(bad))} is not known; use train, validation or test"
             raise DataError(msg)
         tidied["split"] = names.to_numpy()
         _refuse_mixed_names(tidied, source)
+    tidied.attrs["remarks"] = [*frame.attrs.get("remarks", ()), *remarks]
+    tidied.attrs["notes"] = frame.attrs.get("notes", ())
     return tidied
+
+
+def _with_columns(frame: pd.DataFrame, wanted: Iterable[str], source: str) -> pd.DataFrame:
+    """Return a table that has the wanted columns by these names, whatever the spaces and the form of Unicode."""
+    for column in dict.fromkeys(wanted):
+        if column in frame:
+            continue
+        fits = [name for name in frame if plain_name(str(name)) == plain_name(column)]
+        if len(fits) != 1:
+            names = list(frame.attrs.get("columns", frame.columns))
+            have = ", ".join(shown(str(name), 40) for name in names[:12])
+            hint = did_you_mean(column, map(str, names))
+            raise DataError(f"{source}: no column {shown(column)}{hint}; it has {have}")
+        frame = frame.rename(columns={fits[0]: column})
+    return frame
+
+
+def _split_column(frame: pd.DataFrame) -> str | None:
+    """Return the name of the column of splits; one in capitals counts if it holds nothing but names of splits."""
+    if "split" in frame:
+        return "split"
+    others = (str(name) for name in frame if str(name).lower() == "split")
+    return next((name for name in others if frame[name].astype(str).map(split_of).notna().all()), None)
+
+
+def _labels(values: pd.Series, recipe: Recipe) -> tuple[Sequence[str | None], Remarks]:
+    """Read the labels of a column, ``None`` where there is none, and say what was done with them."""
+    if recipe.multi_label:
+        return read_label_lists(values.tolist(), recipe.label)
+    if any(map(is_list, values)):
+        msg = f"labels in column {recipe.label!r} are lists; set multi_label=True, or give one class each"
+        raise CellError(msg)
+    labels = read_cells(values, name_of, recipe.label)
+    several = several_in_one({label for label in labels if label is not None})
+    if several and list_in_text(several) is not None:
+        msg = (
+            f"labels in column {recipe.label!r} such as {shown(several)} are lists; set multi_label=True, or give one "
+            "class each"
+        )
+        raise CellError(msg)
+    remarks = _merged(values, labels, "labels")
+    if several:
+        said = f"labels such as {shown(several)} look like several classes and were read as one; see multi_label"
+        remarks.append(("labels", said))
+    return labels, remarks
+
+
+def _merged(values: Iterable[object], names: Iterable[str | None], what: str) -> Remarks:
+    """Say which names were written in several ways that show alike, and read as one."""
+    written: dict[str, set[str]] = {}
+    for value, name in zip(values, names, strict=True):
+        if isinstance(value, str) and name is not None:
+            written.setdefault(name, set()).add(value)
+    several = {name: sorted(ways) for name, ways in written.items() if len(ways) > 1}
+    if not several:
+        return []
+    ways = " and ".join(ascii(way) for way in next(iter(several.values()))[:3])
+    return [("spelling", f"{len(several)} {what} are written in ways that look the same and were read as one: {ways}")]
+
+
+def _alike(names: Collection[str], what: str) -> list[tuple[str, str]]:
+    """Remark on names that differ in case, in the form of a number or in signs between words only."""
+    found = alike(names) if len(names) <= _MOST_COMPARED else []
+    if not found:
+        return []
+    examples = "; ".join(" and ".join(map(shown, several[:3])) for several in found[:3])
+    return [("names alike", f"{len(found)} {what} are written in several ways and were kept apart: {examples}")]
 
 
 def _refuse_names(recipe: Recipe) -> None:
@@ -211,10 +251,6 @@ def _refuse_names(recipe: Recipe) -> None:
     if recipe.label in sensitive:
         msg = f"sensitive={recipe.sensitive!r}: {recipe.label!r} is the label itself; name another column"
         raise DataError(msg)
-
-
-def _is_list(value: object) -> bool:
-    return isinstance(value, (list, tuple, set)) or getattr(value, "ndim", 0) > 0
 
 
 def _refuse_mixed_names(frame: pd.DataFrame, source: str) -> None:
@@ -235,29 +271,11 @@ def _is_number(label: str) -> bool:
     return re.fullmatch(r"[+-]?\d+(\.\d*)?", label) is not None
 
 
-def _names(value: Any) -> str:  # noqa: ANN401
-    """Write the classes of an example, given as a list or with separators between them, as one label."""
-    if not _is_list(value):
-        return "" if pd.isna(value) else join_label(split_label(_name(value)))
-    names = [_name(item) for item in (value.tolist() if hasattr(value, "tolist") else value) if item is not None]
-    odd = next((name for name in names if SEPARATOR in name), None)
-    if odd is not None:
-        raise DataError(f"class {shown(odd)}: a name must not hold {SEPARATOR!r}; rename it")
-    return join_label(names)
-
-
 def _strata(frame: pd.DataFrame) -> pd.Series:
     """Name for each example the rarest of its classes: splits made by it have some of every class."""
     names = frame["label"].map(split_label)
     counts = names.explode().value_counts()
     return names.map(lambda several: min(several, key=lambda name: (counts[name], name), default=""))
-
-
-def _name(value: object) -> str:
-    """Name a label or group as a person would: 3.0 read from a column with gaps is ``"3"``."""
-    if isinstance(value, float) and value.is_integer():
-        return str(int(value))
-    return str(value)
 
 
 def load_examples(
@@ -268,6 +286,7 @@ def load_examples(
     is_example: Callable[[str], bool] = lambda _: False,
     demo: Callable[[Recipe], Examples] | None = None,
     hub: Callable[[str, Any], pd.DataFrame] | None = None,
+    keep: Callable[[bytes], str] | None = None,
 ) -> Examples:
     """
     Read the examples that a recipe asks for.
@@ -275,7 +294,7 @@ def load_examples(
     Parameters
     ----------
     recipe
-        Its ``data`` is ``demo``, a folder, a table file, or a Hugging Face dataset id.
+        Its ``data`` is ``demo``, a folder, a table file, a folder made by ``datasets``, or a Hugging Face dataset id.
     content
         Name of the column with the path or the text.
     suffixes
@@ -286,6 +305,8 @@ def load_examples(
         Makes the demo set of the task.
     hub
         Turns a loaded Hugging Face dataset into a raw table.
+    keep
+        Writes an example that a table holds as bytes to a file and returns its path.
 
     Returns
     -------
@@ -308,13 +329,13 @@ def load_examples(
         return replace(examples, sensitive=wanted).sample(recipe.max_examples, recipe.seed)
     path = Path(recipe.data).expanduser()
     source = f"data {shown(recipe.data)}"
-    if path.is_dir() and suffixes:
+    if hub is not None and _is_saved_dataset(path):
+        raw = _from_disk(path, source, hub)
+    elif path.is_dir() and suffixes:
         raw = read_folder(path, suffixes, is_example)
         raw = raw.rename(columns={"content": content, "label": recipe.label})
     elif path.is_file():
-        raw = read_table(path)
-        if suffixes and content in raw:
-            raw[content] = raw[content].map(partial(_below, path.parent))
+        raw = read_table(path, [content, recipe.label, *(recipe.sensitive or ()), *_OWN])
     elif hub is not None and is_dataset_id(recipe.data):
         raw = _from_hub(recipe.data.removeprefix("hf:"), hub)
     else:
@@ -323,7 +344,9 @@ def load_examples(
         raise DataError(
             f"{source} is {what}; give a table file ({', '.join(TABLE_SUFFIXES)}) or a dataset id: owner/name"
         )
-    frame = tidy(raw, recipe, content, source)
+    read = partial(file_of, folder=path.parent, keep=keep) if suffixes else text_of
+    frame = tidy(raw, recipe, content, source, read)
+    notes, remarks = (tuple(frame.attrs.get(kind, ())) for kind in ("notes", "remarks"))
     if not len(frame):
         msg = f"{source}: the table has no rows"
         raise DataError(msg)
@@ -335,15 +358,11 @@ def load_examples(
     labels = frame["label"].map(split_label).explode().dropna() if recipe.multi_label else frame["label"]
     classes = tuple(sorted(labels.unique(), key=_natural))
     sensitive = tuple(recipe.sensitive or ())
-    notes, remarks = (tuple(raw.attrs.get(kind, ())) for kind in ("notes", "remarks"))
+    remarks = (*remarks, *_alike(classes, "classes"))
     examples = Examples(
         frame[columns], classes, source, sensitive, notes, multi_label=recipe.multi_label, remarks=remarks
     )
     return examples.sample(recipe.max_examples, recipe.seed)
-
-
-def _below(folder: Path, value: object) -> object:
-    return str(folder / value) if isinstance(value, str) and value else value
 
 
 def _natural(name: str) -> tuple[list[tuple[int, int, str]], str]:
@@ -351,6 +370,26 @@ def _natural(name: str) -> tuple[list[tuple[int, int, str]], str]:
     parts = [(0, int(part), "") if part.isdecimal() else (1, 0, part) for part in re.split(r"(\d+)", name) if part]
     # The name itself orders "1" and "01", whatever the order of the rows.
     return parts, name
+
+
+def _is_saved_dataset(path: Path) -> bool:
+    """Whether a folder is one that ``save_to_disk`` of the Hugging Face library has made."""
+    names = ("dataset_dict.json",), ("state.json", "dataset_info.json")
+    return path.is_dir() and any(all((path / name).is_file() for name in several) for several in names)
+
+
+def _from_disk(path: Path, source: str, to_table: Callable[[str, Any], pd.DataFrame]) -> pd.DataFrame:
+    try:
+        from datasets import load_from_disk  # noqa: PLC0415 - heavy, and an extra
+    except ImportError:
+        msg = f"{source} is a saved dataset, and reading it needs `pip install 'tunebook[hub]'`"
+        raise DataError(msg) from None
+    try:
+        loaded = load_from_disk(str(path))
+    except Exception as error:  # noqa: BLE001 - the library raises almost anything
+        reason = str(error).splitlines()[0] if str(error) else type(error).__name__
+        raise DataError(f"{source} is a saved dataset that cannot be opened: {reason}") from None
+    return to_table(str(path), loaded if isinstance(loaded, dict) else {"train": loaded})
 
 
 def _from_hub(name: str, to_table: Callable[[str, Any], pd.DataFrame]) -> pd.DataFrame:

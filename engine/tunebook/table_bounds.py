@@ -49,7 +49,7 @@ class Watch:
     def line(self, length: int, place: str) -> None:
         """Refuse a line or a cell that is too long."""
         if length > self.bounds.line:
-            raise TableError(f"{place} has more than {self.bounds.line:,} characters, the most that are read of a line")
+            raise TableError(f"{place} has more than {self.bounds.line:,} characters, the most that are read")
 
     def rows(self, count: int) -> None:
         """Refuse too many rows, and reading that takes too long; cheap enough to ask now and then."""

@@ -10,6 +10,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from tunebook.names import plain_name
+
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection
 
@@ -26,7 +28,7 @@ _NUMBERED = re.compile(r"(?:label|class) ?(\d+)")
 
 def class_name(value: object) -> str:
     """
-    Name a class as every table names it: composed letters (NFC), one space between words and none around them.
+    Name a class as every table names it, see :func:`tunebook.names.plain_name`.
 
     3.0 and the text "3.0", as a column with gaps is read and written, are "3". Bytes are read as UTF-8.
     """
@@ -34,8 +36,7 @@ def class_name(value: object) -> str:
         value = value.decode("utf-8", "replace")
     if isinstance(value, float | np.floating | Decimal) and math.isfinite(value) and float(value).is_integer():
         return str(int(value))
-    text = str(value)
-    text = " ".join((text if text.isascii() else unicodedata.normalize("NFC", text)).split())
+    text = plain_name(str(value))
     return text.partition(".")[0] if _WHOLE.fullmatch(text) else text
 
 

@@ -72,6 +72,11 @@ def test_a_stray_quote_among_needed_quotes_is_refused(read: Read) -> None:
         read(swallowed)
 
 
+def test_a_file_that_lost_its_end_is_refused(read: Read) -> None:
+    with pytest.raises(TableError, match="line 3: a quote opens a text that does not end; look whether the file is wh"):
+        read('text,label\n"well",a\n"or, b\n')
+
+
 def test_quotes_of_the_standard_are_read_without_a_word(read: Read) -> None:
     found = read('text,label\n"a ""b"", c",x\n"two\nlines",y\n5" wide,x\n')
     assert found.rows == [['a "b", c', "x"], ["two\nlines", "y"], ['5" wide', "x"]]

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tunebook.names import alike, look_alikes, plain_name
+from tunebook.names import plain_name
 
 
 @pytest.mark.parametrize(
@@ -37,14 +37,3 @@ def test_plain_names_are_plain(name: str) -> None:
     assert plain_name(plain) == plain == plain.strip()
     assert plain_name(unicodedata.normalize("NFD", name)) == plain
     assert plain_name(f" {name}\u00a0") == plain
-
-
-def test_names_that_differ_in_case_or_number_form_are_alike() -> None:
-    assert look_alikes(["1", "1.0", "True", "true", "no", "01", "x"]) == [["1", "1.0", "01"], ["True", "true"]]
-    assert look_alikes(["a", "b", "1", "2", "NaN", "1e400", "1e40"]) == []
-    assert alike("\uff11") == alike("1")
-
-
-@given(st.text(alphabet="0123456789.eE+-", max_size=400))
-def test_no_number_is_too_long_to_compare(name: str) -> None:
-    assert isinstance(alike(name), str)

@@ -10,7 +10,8 @@ import pandas as pd
 import pytest
 
 from tunebook.errors import DataError
-from tunebook.sources import load_examples, read_folder, read_table
+from tunebook.sources import load_examples, read_folder
+from tunebook.table_file import read_table
 
 if TYPE_CHECKING:
     from collections.abc import Callable

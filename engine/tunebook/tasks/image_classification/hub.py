@@ -72,3 +72,8 @@ def _keep(entry: object, folder: Path) -> str:
         with replacing(path, durable=False) as temporary:
             temporary.write_bytes(raw)
     return str(path)
+
+
+def keep_bytes(raw: bytes) -> str:
+    """Write a picture that a table holds to the cache folder, once, and return the path of the file."""
+    return _keep({"bytes": raw}, cache_folder() / "hub" / "tables")

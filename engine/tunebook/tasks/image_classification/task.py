@@ -47,6 +47,7 @@ class ImageClassificationTask:
             is_example=picture_kinds.is_picture,
             demo=demo.load_demo,
             hub=lambda name, data: hub.to_table(name, data, recipe),
+            keep=hub.keep_bytes,
         )
         scales = grey.measure_examples(examples)
         return replace(examples, reading={"grey": scales}, remarks=(*examples.remarks, *grey.said(scales)))

@@ -11,7 +11,7 @@ import pandas as pd
 
 from tunebook.errors import DataError
 from tunebook.examples import Examples
-from tunebook.sources import read_table
+from tunebook.table_file import read_table
 from tunebook.tasks.text_classification.texts import words
 
 if TYPE_CHECKING:
