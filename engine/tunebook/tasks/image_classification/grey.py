@@ -192,7 +192,7 @@ def _kind_of_file(content: object) -> str:
 
 
 def _sample(path: str) -> np.ndarray | None:
-    """Return some of the known values of a picture, evenly spread, and the least and largest; ``None`` for none."""
+    """Return some of the known values of a picture, evenly spread; of whole numbers the least and largest too."""
     with suppress(Exception), Image.open(path, formats=formats_of(path)) as opened:
         if opened.width * opened.height > _MOST_PIXELS:
             return None
@@ -200,5 +200,7 @@ def _sample(path: str) -> np.ndarray | None:
         values, known = values_of(opened)
         some = values[known]
         if some.size:
-            return np.append(some[:: max(1, some.size // _PIXELS)], [some.min(), some.max()]).astype(np.float32)
+            spread = some[:: max(1, some.size // _PIXELS)]
+            # Whole numbers need the largest; for the others, one hot pixel must not count twice.
+            return spread if opened.mode == "F" else np.append(spread, [some.min(), some.max()])
     return None

@@ -84,3 +84,14 @@ def test_scaled_values_keep_their_order(kind: str, values: list[float]) -> None:
     found: Any = grey.scaled(array, np.ones(len(array), bool), limits)
     order = np.argsort(array)
     assert (np.diff(found[order].astype(int)) >= 0).all()
+
+
+def test_hot_pixels_do_not_set_the_range_of_floating_point_values(tmp_path: Path) -> None:
+    rng = np.random.default_rng(0)
+    for number in range(10):
+        values = rng.random((60, 60)).astype(np.float32)
+        values[0, 0] = 1e20
+        Image.fromarray(values).save(tmp_path / f"{number}.tif")
+    low, high = grey.measure([str(tmp_path / f"{number}.tif") for number in range(10)])["float"]
+    assert 0.0 <= low < 0.01
+    assert 0.99 < high <= 1.0
