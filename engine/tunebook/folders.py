@@ -176,6 +176,8 @@ class _Walk:
         self._flat: Counter[str] = Counter()
         #: Examples by the sub-folder of a class folder that holds them; ``""`` for the class folder itself.
         self._nested: Counter[str] = Counter()
+        #: Class -> the sub-folders of its folders that hold examples.
+        self._inner: dict[str, set[str]] = {}
         self._loops: list[str] = []
 
     # Folders.
@@ -295,6 +297,7 @@ class _Walk:
             if self._takes(entry):
                 found.append(File(self._id(entry.path), entry.path.removeprefix("./"), label, split))
                 self._nested[inner] += 1
+                self._inner.setdefault(label, set()).add(inner)
             else:
                 self._leave(entry)
         if not found:
@@ -392,7 +395,12 @@ class _Walk:
         self._nested.pop("", None)
         if self._nested:
             text = f"{_files(self._nested.total())} in sub-folders of class folders, taken for the class above"
-            remarks.append(("sub-folders", f"{text}: {_counted(self._nested)}"))
+            same = self._inner.values()
+            alike = len(same) > 1 and all(names == self._nested.keys() for names in same) and len(self._nested) > 1
+            hint = (
+                "; all class folders hold the same ones: if those are the classes, put them at the top" if alike else ""
+            )
+            remarks.append(("sub-folders", f"{text}: {_counted(self._nested)}{hint}"))
         odd = [name for name in self.layout.classes if split_of(name) and not self.layout.splits]
         if odd:
             remarks.append(("class named as a split", f"{shown(odd[0])} is taken for a class: it has no class folders"))

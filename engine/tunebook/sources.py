@@ -440,6 +440,12 @@ def from_splits(
     """
     tables: list[pd.DataFrame] = []
     notes: list[str] = []
+    named: dict[str | None, list[str]] = {}
+    for split in data:
+        named.setdefault(split_of(str(split)), []).append(str(split))
+    for known, several in named.items():
+        if known and len(several) > 1:
+            notes.append(f"The dataset's splits {', '.join(map(repr, several))} are read as one: {known}.")
     for split, part in data.items():
         if split_of(str(split)) is None:
             notes.append(f"The dataset's split {split!r} was left out: it is none of train, validation and test.")
@@ -448,10 +454,11 @@ def from_splits(
         table = pd.DataFrame({c: class_names(part.features[c], part[c]) for c in wanted})
         table = table.assign(**content(part), id=[f"{split}-{k}" for k in range(len(table))], split=split)
         if recipe.label in table and not recipe.multi_label:
-            known = table[recipe.label].notna()
-            if not known.all():
-                notes.append(f"{int((~known).sum())} examples of the split {split!r} have no label and were left out.")
-            table = table[known]
+            labelled = table[recipe.label].notna()
+            if not labelled.all():
+                without = int((~labelled).sum())
+                notes.append(f"{without} examples of the split {split!r} have no label and were left out.")
+            table = table[labelled]
         tables.append(table)
     if not tables:
         msg = f"data {shown(name)}: none of its splits ({', '.join(map(str, data))}) is train, validation or test"

@@ -207,6 +207,9 @@ def test_sub_folders_of_classes_are_read_and_named(tmp_path: Path) -> None:
     layout = read(tmp_path)
     assert layout.classes == ["flu", "none"]
     assert "8 files in sub-folders of class folders, taken for the class above: 'images' (4), 'mas" in said(layout)
+    assert "if those are the classes, put them at the top" in said(layout)
+    fill(tmp_path / "flu" / "more")
+    assert "put them at the top" not in said(read(tmp_path))
 
 
 def test_one_class_in_two_forms_of_unicode_is_one(tmp_path: Path) -> None:

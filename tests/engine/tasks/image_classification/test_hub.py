@@ -67,6 +67,13 @@ def test_cells_without_a_picture_are_found_and_named(tmp_path: Path, monkeypatch
     assert "4 of 24 pictures cannot be read as a picture: 'train-0' (there is no picture)" in finding.message
 
 
+def test_two_splits_of_one_name_are_said_to_be_one(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("TUNEBOOK_CACHE", str(tmp_path))
+    part = _dataset()["train"]
+    table = to_table("someone/pets", {"train": part, "val": part, "eval": part}, ImageClassification(data="a/b"))
+    assert table.attrs["notes"] == ["The dataset's splits 'val', 'eval' are read as one: validation."]
+
+
 def test_numbers_that_no_class_has_are_no_label() -> None:
     from datasets import ClassLabel, Sequence
 
