@@ -27,9 +27,11 @@ from tunebook.adoption import JOB, SOURCE, adopt
 from tunebook.data_place import require_place
 from tunebook.errors import NotebookError, RecipeError, StorageError, TunebookError, shown
 from tunebook.parameters import settle_parameters
+from tunebook.preflight import refuse_beforehand
 from tunebook.progress import safe
 from tunebook.runs import Run, State
 from tunebook.storage import read_json, write_json, write_text
+from tunebook.tasks import recipe_class
 from tunebook.templates import SUFFIX, load_notebook, parameters_of, source_of, task_of
 
 if TYPE_CHECKING:
@@ -163,7 +165,13 @@ def execute(  # a front door: all but two are named, and optional
     if output is not None:
         _check_output(output, notebook)
     if task:
-        require_place(str(values.get("data", parameters_of(source).get("data", "demo"))))
+        made = recipe_class(task)
+        # What the notebook's own cell computes is known to the kernel alone; where the run is, is decided here.
+        names = made.model_fields.keys() - {"run", "runs_dir", "resume"}
+        known = {name: value for name, value in (parameters_of(source) | values).items() if name in names}
+        recipe = made(**{name: value for name, value in known.items() if value is not ...})
+        require_place(recipe.data)
+        refuse_beforehand(recipe)
 
     root = (values.get("runs_dir") if task else runs_dir) or "runs"
     stem = re.sub(r"[^\w.-]+", "-", notebook.stem).lstrip(".") or "notebook"

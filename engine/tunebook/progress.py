@@ -123,7 +123,7 @@ class Progress:
         self._thread: threading.Thread | None = None
         self._run: Run | None = None
         self._state: State | None = None
-        self._cell = "", "starting the kernel"
+        self._cell = "", ""
         self._title = ""
         self._phase = ""
         self._epoch = 0
@@ -151,6 +151,8 @@ class Progress:
         with suppress(StorageError, OSError):
             self._epoch = read_state(run).epoch
         self._run = run
+        self._cell = "", "starting the kernel"
+        self._show()
 
     def cell(self, index: int, cells: int, title: str) -> None:
         """Note that the notebook's cell ``index`` (from 0) of ``cells``, under the heading ``title``, begins."""
@@ -186,7 +188,7 @@ class Progress:
                     completed=state.step,
                     figures=figures(state) or position,
                 )
-            else:
+            elif title:
                 self._bar.update(self._bar.task_ids[0], description=title, total=None, figures=position)
 
     def _print_lines(self, state: State | None) -> None:
@@ -238,5 +240,5 @@ def _live_bar(stream: TextIO) -> Bar:
         expand=True,
         refresh_per_second=8,
     )
-    bar.add_task("starting the kernel", total=None, figures="")
+    bar.add_task("checking recipe, data and model", total=None, figures="")
     return bar

@@ -10,6 +10,7 @@ import numpy as np
 
 from tunebook import tasks
 from tunebook.baseline import Baseline, measure_baselines
+from tunebook.choices import require_named
 from tunebook.cost import measure
 from tunebook.devices import Devices
 from tunebook.errors import TunebookError
@@ -103,8 +104,10 @@ def load_model(recipe: Recipe, examples: Examples) -> Model:
     ModelError
         The model is unknown, or its weights cannot be had, trusted, or held in memory.
     RecipeError
-        A freeze or dropout rate does not fit the model, or the whole does not fit into this session's memory.
+        A class, group, freeze or dropout rate does not fit the data or the model, or the whole does not fit into this
+        session's memory.
     """
+    require_named(recipe, examples)
     model = tasks.get_task(recipe.task).load_model(recipe, examples.classes)
     for freeze in (recipe.freeze, *(freeze for _, freeze in recipe.unfreeze)):
         model.stages.frozen_by(freeze)

@@ -116,6 +116,8 @@ def _quicken_statistics(module: nn.Module) -> None:
 
 def _from_name(recipe: ImageClassification, count: int) -> tuple[nn.Module, str, str]:
     name = recipe.model
+    if name.startswith((".", "/", "~")) or name.removeprefix("hf-hub:").count("/") > 1:
+        raise ModelError(f"model {shown(name)}: no such folder, and no id of the hub (owner/name)")
     if "/" in name and not name.startswith("hf-hub:"):
         name = f"hf-hub:{name}"
     architecture = name.split(".")[0]

@@ -12,6 +12,8 @@ class ImageClassification(Recipe):
 
     task: ClassVar[str] = "image-classification"
     regularisers: ClassVar[str] = "dropout, weight_decay, augment='strong' or mixup"
+    asked_of_data: ClassVar[tuple[str, ...]] = (*Recipe.asked_of_data, "path")
+    asked_of_model: ClassVar[tuple[str, ...]] = (*Recipe.asked_of_model, "image_size")
 
     path: str = field("path", "column with the picture's path, for tables", "Data", min_length=1)
     image_size: int = field(128, "side in pixels of the square that the model sees", "Data", ge=16, le=2048)

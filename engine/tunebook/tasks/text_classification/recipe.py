@@ -12,6 +12,8 @@ class TextClassification(Recipe):
 
     task: ClassVar[str] = "text-classification"
     regularisers: ClassVar[str] = "dropout, hidden_dropout or weight_decay"
+    asked_of_data: ClassVar[tuple[str, ...]] = (*Recipe.asked_of_data, "text")
+    asked_of_model: ClassVar[tuple[str, ...]] = (*Recipe.asked_of_model, "max_length", "adapter")
 
     data: str = field("demo", "demo, a CSV/Parquet/JSONL file, or a Hugging Face dataset id", "Data")
     text: str = field("text", "column with the text", "Data", min_length=1)
