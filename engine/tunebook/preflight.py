@@ -33,7 +33,7 @@ def refuse_beforehand(recipe: Recipe) -> None:
     """
     Refuse a recipe that its data or its model do not allow.
 
-    Nothing is loaded where the recipe says nothing of them that could be wrong, nor where the same was asked of the same
+    Nothing is loaded where the recipe says nothing of them that could be wrong, nor where the same was asked of a
     model before. What cannot be told here, since loading dies or the answer is no answer, the notebook will tell.
 
     Parameters
