@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from tunebook.errors import shown
 from tunebook.names import plain_name
-from tunebook.regular_file import open_regular
+from tunebook.opening import open_stream
 from tunebook.table_bounds import TableBounds, TableError, Watch
 from tunebook.text_encoding import find_encoding, not_decoded
 
@@ -160,12 +160,12 @@ def read_separated(path: Path, bounds: TableBounds | None = None) -> SeparatedRo
         It cannot be opened, or is no regular file.
     """
     bounds = bounds or TableBounds()
-    with open_regular(path, bounds.bytes) as stream:
+    with open_stream(path, largest=bounds.bytes) as stream:
         encoding = find_encoding(stream.read(HEAD))
 
     def lines() -> Iterator[str]:
         number = 0
-        with open_regular(path, bounds.bytes) as raw, io.TextIOWrapper(raw, encoding, newline="") as text:
+        with open_stream(path, largest=bounds.bytes) as raw, io.TextIOWrapper(raw, encoding, newline="") as text:
             try:
                 # A line may be the whole file.
                 while line := text.readline(bounds.line + 1):
@@ -193,7 +193,7 @@ def preview_separated(path: Path, bounds: TableBounds | None = None) -> Separate
     TableError, OSError
         As :func:`read_separated`.
     """
-    with open_regular(path) as stream:
+    with open_stream(path) as stream:
         head = stream.read(HEAD)
         is_cut = bool(stream.read(1))
     encoding = find_encoding(head)

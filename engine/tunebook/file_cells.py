@@ -84,18 +84,17 @@ def _found(text: str, folder: Path) -> str:
     plain = text.strip()
     if _FILE_URL.match(plain):
         plain = unquote(_FILE_URL.sub("/", plain))
-    plain = os.path.expanduser(plain)  # noqa: PTH111 - of a million paths
-    ways = [text, plain, plain.replace("\\", "/")]
+    ways = [text, *(os.path.expanduser(way) for way in (plain, plain.replace("\\", "/")))]  # noqa: PTH111 - of many
     if not text.isascii():
         ways += [unicodedata.normalize(form, way) for form in ("NFC", "NFD") for way in ways[1:]]
     paths = [str(folder / way) for way in dict.fromkeys(ways)]
     if len(paths) == 1:
         return paths[0]
-    return next((path for path in paths if _is_there(path)), str(folder / plain))
+    return next((path for path in paths if _is_there(path)), str(folder / ways[1]))
 
 
 def _is_there(path: str) -> bool:
     try:
-        return os.path.exists(path)  # noqa: PTH110 - of a million paths
+        return os.path.exists(path)  # noqa: PTH110 - of many
     except ValueError:  # NUL in a path
         return False

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from tunebook.errors import shown
 from tunebook.names import plain_name
-from tunebook.regular_file import open_regular
+from tunebook.opening import open_stream
 from tunebook.table_bounds import TableBounds, TableError, Watch
 from tunebook.text_encoding import find_encoding, not_decoded
 
@@ -46,9 +46,9 @@ def read_json_lines(path: Path, bounds: TableBounds | None = None) -> list[dict[
         It cannot be opened, or is no regular file.
     """
     bounds = bounds or TableBounds()
-    with open_regular(path, bounds.bytes) as stream:
+    with open_stream(path, largest=bounds.bytes) as stream:
         encoding = find_encoding(stream.read(HEAD))
-    with open_regular(path, bounds.bytes) as raw, io.TextIOWrapper(raw, encoding) as text:
+    with open_stream(path, largest=bounds.bytes) as raw, io.TextIOWrapper(raw, encoding) as text:
         return _objects(_lines(text, encoding, bounds), Watch(bounds))
 
 
@@ -68,7 +68,7 @@ def preview_json_lines(path: Path, bounds: TableBounds | None = None) -> list[di
     TableError, OSError
         As :func:`read_json_lines`.
     """
-    with open_regular(path) as stream:
+    with open_stream(path) as stream:
         head = stream.read(HEAD)
         is_cut = bool(stream.read(1))
     encoding = find_encoding(head)

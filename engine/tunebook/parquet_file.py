@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from tunebook.errors import shown
 from tunebook.names import plain_name
-from tunebook.regular_file import open_regular
+from tunebook.opening import open_stream
 from tunebook.table_bounds import TableBounds, TableError, Watch
 
 if TYPE_CHECKING:
@@ -76,7 +76,7 @@ def read_parquet(
     from pyarrow import parquet  # noqa: PLC0415
 
     watch = Watch(bounds or TableBounds())
-    with open_regular(path, watch.bounds.bytes) as stream:
+    with open_stream(path, largest=watch.bounds.bytes) as stream:
         try:
             opened = parquet.ParquetFile(
                 stream, thrift_string_size_limit=_MOST_METADATA, thrift_container_size_limit=_MOST_METADATA
@@ -104,8 +104,9 @@ def read_parquet(
                 watch.rows(rows)
                 if most is not None and rows >= most:
                     break
-        except (pa.ArrowException, UnicodeDecodeError) as error:
-            raise TableError(str(error).partition("\n")[0].rstrip(".")) from None
+        except (pa.ArrowException, OSError, UnicodeDecodeError) as error:
+            # Arrow cites what it cannot read, whatever signs that has.
+            raise TableError(ascii(str(error).partition("\n")[0].rstrip(".: "))[1:-1]) from None
     classes = _class_names(schema.metadata or {})
     for k in taken:
         values, known = found.values[names[k]][:most], classes.get(schema.names[k])
