@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 import stat
 from pathlib import Path
@@ -38,8 +39,10 @@ def read_bytes(content: object) -> bytes:
         It is no regular file, is empty, too large, or cannot be read.
     """
     if not isinstance(content, str | os.PathLike) or not str(content):
+        # What a table lacks is None, an empty text or a number that is none.
+        lacks = content is None or isinstance(content, str) or (isinstance(content, float) and math.isnan(content))
         raise RefusedError(
-            "unreadable", "there is no picture" if content == "" else f"no path but {shown(content, 40)}"
+            "unreadable", "there is no picture" if lacks else f"the path is {shown(content, 40)}, not text"
         )
     try:
         require_file(content)

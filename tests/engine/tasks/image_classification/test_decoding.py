@@ -187,7 +187,17 @@ def test_damage_is_refused_or_read_and_nothing_else(noise: bytes, kind: str, pla
 def test_what_is_no_regular_file_is_refused(tmp_path: Path) -> None:
     os.mkfifo(tmp_path / "pipe.png")
     (tmp_path / "empty.png").touch()
-    for content in (str(tmp_path / "pipe.png"), str(tmp_path / "empty.png"), str(tmp_path), "a\0b", "", None, 3.5):
+    for content in (
+        str(tmp_path / "pipe.png"),
+        str(tmp_path / "empty.png"),
+        str(tmp_path),
+        "a\0b",
+        "",
+        None,
+        3.5,
+        np.zeros(3),
+        [1],
+    ):
         with pytest.raises(RefusedError):
             decode_file(content, {})
 
