@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from tunebook.errors import RecipeError, did_you_mean, shown
+from tunebook.names import plain_name
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -56,11 +57,16 @@ def class_weights(
         raw = 1.0 / effective
         scaled: np.ndarray = raw * safe.sum() / (raw * safe).sum()
         return scaled
-    for name in scheme:
-        if name not in classes:
+    known: dict[str, float] = {}
+    for name, weight in scheme.items():
+        plain = plain_name(name)
+        if plain not in classes:
             msg = f"{parameter}: no class {shown(name)}{did_you_mean(str(name), classes)}"
             raise RecipeError(msg)
-    weights = np.array([float(scheme.get(name, 1.0)) for name in classes])
+        if plain in known:
+            raise RecipeError(f"{parameter}: class {shown(plain)} is named twice; give it one weight")
+        known[plain] = float(weight)
+    weights = np.array([known.get(name, 1.0) for name in classes])
     if not weights.any():
         msg = f"{parameter}: every class has weight 0; give at least one a weight above 0"
         raise RecipeError(msg)

@@ -12,6 +12,7 @@ from tunebook.errors import DataError, did_you_mean, shown
 from tunebook.fairness import PREFIX, attributes
 from tunebook.group_metrics import BY_CLASS, WHOLE, Metric
 from tunebook.groups import Groups, cross_groups, make_groups
+from tunebook.names import plain_name
 from tunebook.outcomes import Outcomes, read_outcomes
 
 if TYPE_CHECKING:
@@ -86,7 +87,7 @@ class BiasReport:
         self._changes: dict[tuple[str, str, str, str], Change | None] = {}
 
     def _positive(self) -> str:
-        wanted = self.settings.positive
+        wanted = plain_name(self.settings.positive)
         if wanted and wanted not in self.classes:
             hint = did_you_mean(wanted, self.classes)
             msg = f"positive class {shown(wanted)}: no such class{hint}; there are {', '.join(self.classes[:12])}"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import datetime as dt
 import math
+import re
 import uuid
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any
@@ -16,6 +17,9 @@ from tunebook.names import plain_name
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
+
+#: Half of a pair that stands for one character in UTF-16; alone it is none, and no file can hold it.
+_HALF = re.compile("[\ud800-\udfff]")
 
 
 class CellError(ValueError):
@@ -62,7 +66,26 @@ def name_of(value: object) -> str | None:
         As :func:`text_of`.
     """
     text = text_of(value)
-    return (plain_name(text) or None) if text is not None else None
+    if text is None:
+        return None
+    if _HALF.search(text):
+        raise CellError(f"it holds half a character ({shown(text, 40)})")
+    return plain_name(text) or None
+
+
+def id_of(value: object) -> str:
+    """
+    Return a value as the name of an example.
+
+    Raises
+    ------
+    CellError
+        As :func:`name_of`, or there is no value.
+    """
+    text = text_of(value)
+    if text is None or name_of(value) is None:
+        raise CellError("it is empty; each example needs a name, or leave the column out")
+    return text
 
 
 def read_cells(values: Iterable[object], read: Callable[[object], str | None], column: str) -> list[str | None]:

@@ -3,18 +3,23 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NoReturn
 
 import pandas as pd
 
-from tunebook.errors import DataError
+from tunebook.errors import DataError, shown
 from tunebook.examples import SPLITS
+from tunebook.file_cells import is_url
 from tunebook.labels import split_label
+from tunebook.vocabularies import number_of
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
     from tunebook.examples import Examples
+
+#: Classes from which labels that are numbers look like measurements.
+_MANY = 10
 
 
 @dataclass(frozen=True)
@@ -96,8 +101,31 @@ class Findings:
         left = self.examples.without(
             (i for f in problems for i in f.drop), (c for f in problems for c in f.drop_classes)
         )
-        require_trainable(left)
+        require_trainable(left, self)
         return left
+
+    def worst(self, split: str = "") -> str:
+        """
+        Say what drops most of the examples, or of a split's, with an example; empty if nothing drops any.
+
+        Parameters
+        ----------
+        split
+            Name of the split; empty for all.
+        """
+        frame = self.examples.frame
+        frame = frame[frame["split"] == split] if split else frame
+        present = set(frame["id"])
+        counts = [len(present.intersection(f.drop)) for f in self.items]
+        most = max(counts, default=0)
+        if not most:
+            return ""
+        worst = self.items[counts.index(most)]
+        gone = next(i for i in worst.drop if i in present)
+        content = str(frame.loc[frame["id"] == gone, "content"].iloc[0])
+        advice = "; nothing is downloaded: save the files, and give their paths" if is_url(content) else ""
+        what = f"the check for {worst.kind!r} drops {most:,} of {len(frame):,}"
+        return f"{what}: {worst.message}; the first of them is {shown(content)}{advice}"
 
     def dropped(self) -> dict[str, int]:
         """Return how many examples each kind of finding drops, for the model card."""
@@ -113,6 +141,7 @@ def few_examples(examples: Examples, least: int) -> list[Finding]:
         concerned, lost = _with_only(examples, few)
         named = ", ".join(f"{c!r} ({counts['train'][c]})" for c in few[:5])
         text = f"{len(few)} of {len(examples.classes)} classes have fewer than {least} training examples: {named}"
+        text += _why_few(examples, few, counts)
         found.append(Finding("too few examples", text, concerned, lost, tuple(few)))
     for split in ("validation", "test"):
         absent = [c for c in examples.classes if c not in few and counts[split][c] == 0]
@@ -122,6 +151,24 @@ def few_examples(examples: Examples, least: int) -> list[Finding]:
             )
             found.append(Finding("class missing in a split", text))
     return found
+
+
+def _why_few(examples: Examples, few: Sequence[str], counts: Mapping[str, Mapping[str, int]]) -> str:
+    """Say what the labels of few examples probably are, if that can be told."""
+    for split in ("test", "validation"):
+        hidden = next((c for c in few if not counts["train"][c] and counts[split][c] == len(examples.rows(split))), "")
+        if hidden and len(examples.rows(split)):
+            return (
+                f"; every example of {split} has the label {hidden!r}, as if it were hidden: leave those rows out, and "
+                "the split is cut from train"
+            )
+    numbers = [c for c in few if (number := number_of(c)) is not None and not number.is_integer()]
+    if len(few) >= _MANY and 2 * len(numbers) > len(few):
+        return (
+            f"; they look like numbers to be predicted, such as {min(numbers)}, and Tunebook tells classes apart: cut "
+            "the numbers into ranges with names"
+        )
+    return ""
 
 
 def _with_only(examples: Examples, classes: Sequence[str]) -> tuple[tuple[str, ...], tuple[str, ...]]:
@@ -152,28 +199,41 @@ def imbalance(examples: Examples) -> list[Finding]:
     return [Finding("imbalance", text)]
 
 
-def require_trainable(examples: Examples) -> None:
+def require_trainable(examples: Examples, findings: Findings | None = None) -> None:
     """
     Refuse examples that cannot be trained on.
+
+    Parameters
+    ----------
+    examples
+        What is left of them.
+    findings
+        Why some were dropped; the error ends with what dropped most.
 
     Raises
     ------
     DataError
         There is no example, one class only, or an empty training, validation or test split.
     """
+    source = examples.source
     if not len(examples):
-        msg = f"{examples.source}: no example is left; check the path, the label column and what the checks dropped"
-        raise DataError(msg)
+        _refuse(f"{source}: no example is left", findings, "", "check the path and the label column")
     if len(examples.classes) < 2:  # noqa: PLR2004
-        msg = (
-            f"{examples.source}: only one class ({', '.join(map(repr, examples.classes))}) is left; "
-            "a classifier needs at least two"
-        )
-        raise DataError(msg)
-    for split in ("train", "validation", "test"):
+        named = ", ".join(map(repr, examples.classes))
+        _refuse(
+            f"{source}: only one class ({named}) is left; a classifier needs at least two", findings, "",
+            "check the label column",
+        )  # fmt: skip
+    for split in SPLITS:
         if not len(examples.rows(split)):
-            msg = f"{examples.source}: the {split} split is empty; add examples or change the split fractions"
-            raise DataError(msg)
+            advice = "add examples or change the split fractions"
+            _refuse(f"{source}: the {split} split is empty", findings, split, advice)
         if not examples.class_counts(split).any():
-            msg = f"{examples.source}: no example of the {split} split has a class, so nothing can be measured there"
+            msg = f"{source}: no example of the {split} split has a class, so nothing can be measured there"
             raise DataError(msg)
+
+
+def _refuse(what: str, findings: Findings | None, split: str, advice: str) -> NoReturn:
+    """Raise an error that ends with what dropped most, or with advice where nothing was dropped."""
+    reason = findings.worst(split) if findings is not None else ""
+    raise DataError(f"{what}; {reason or advice}")

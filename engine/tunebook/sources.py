@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import pandas as pd
 
-from tunebook.cells import CellError, is_list, name_of, read_cells, text_of
+from tunebook.cells import CellError, id_of, is_list, name_of, read_cells, text_of
 from tunebook.data_place import is_dataset_id, require_place
 from tunebook.errors import DataError, did_you_mean, shown
 from tunebook.examples import Examples, make_splits
@@ -135,7 +135,7 @@ def tidy(
     frame = _with_columns(frame, [content, recipe.label, *sensitive], source)
     _refuse_names(recipe)
     try:
-        ids = read_cells(frame["id"], text_of, "id") if "id" in frame else [f"row-{k + 1}" for k in range(len(frame))]
+        ids = read_cells(frame["id"], id_of, "id") if "id" in frame else [f"row-{k + 1}" for k in range(len(frame))]
         labels, said = _labels(frame[recipe.label], recipe)
         contents = read_cells(frame[content], read, content)
         groups = {column: read_cells(frame[column], name_of, column) for column in sensitive}
@@ -349,6 +349,12 @@ def load_examples(
     notes, remarks = (tuple(frame.attrs.get(kind, ())) for kind in ("notes", "remarks"))
     if not len(frame):
         msg = f"{source}: the table has no rows"
+        raise DataError(msg)
+    if "split" in frame and not (frame["split"] == "train").any():
+        counts = ", ".join(f"{count:,} of {split}" for split, count in frame["split"].value_counts().items())
+        msg = (
+            f"{source}: no example is for training: there are {counts}; name some of them train, or leave the split out"
+        )
         raise DataError(msg)
     strata = _strata(frame) if recipe.multi_label else frame["label"]
     frame["split"] = make_splits(

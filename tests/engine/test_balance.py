@@ -112,3 +112,12 @@ def test_combinations_of_classes_are_weighed_as_classes() -> None:
     assert group_weights("reweight", groups, truth) == pytest.approx(
         group_weights("reweight", groups, np.array([1, 1, 0, 1]))
     )
+
+
+def test_names_of_classes_are_found_in_any_spelling_that_shows_alike() -> None:
+    weights = class_weights({"caf\u0065\u0301 ": 2.0}, np.array([5, 5]), ["caf\u00e9", "bar"])
+    assert weights.tolist() == [2.0, 1.0]
+    with pytest.raises(RecipeError, match="class 'bar' is named twice"):
+        class_weights({"bar": 2.0, "bar ": 1.0}, np.array([5, 5]), ["caf\u00e9", "bar"])
+    with pytest.raises(RecipeError, match="no class 'Bar'; did you mean 'bar'"):
+        class_weights({"Bar": 2.0}, np.array([5, 5]), ["caf\u00e9", "bar"])

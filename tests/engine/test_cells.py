@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from tunebook.cells import CellError, name_of, read_cells, text_of
+from tunebook.cells import CellError, id_of, name_of, read_cells, text_of
 
 
 @pytest.mark.parametrize(
@@ -59,3 +59,10 @@ def test_other_values_are_refused_by_column_and_row(value: Any, what: str) -> No
 def test_a_text_stays_as_it_is() -> None:
     assert text_of(" two  spaces\n") == " two  spaces\n"
     assert text_of(b"caf\xc3\xa9") == "caf\u00e9"
+
+
+@pytest.mark.parametrize("value", [None, " ", "\ud800", ["a"]])
+def test_an_example_needs_a_name(value: Any) -> None:
+    assert id_of(7) == "7"
+    with pytest.raises(CellError):
+        id_of(value)

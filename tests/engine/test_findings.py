@@ -96,3 +96,44 @@ def test_examples_of_several_classes_outlive_one_that_is_dropped(table: Callable
     assert found.drop_classes == ("c",)
     assert found.ids == ("e0", "e1")
     assert found.drop == ("e1",)
+
+
+def test_the_last_line_says_what_dropped_most_with_an_example(table: Table) -> None:
+    examples = table([(label, split, f"pics/{label}.png") for label, split in WHOLE])
+    ids = tuple(examples.frame["id"])
+    findings = Findings(
+        examples,
+        (Finding("few", "some are few", ids[:2], ids[:2]), Finding("unreadable", "most cannot be read", ids, ids[2:])),
+    )
+    with pytest.raises(DataError) as caught:
+        findings.resolve("drop")
+    assert str(caught.value) == (
+        "made for a test: no example is left; the check for 'unreadable' drops 6 of 8: most cannot be read; the first "
+        "of them is 'pics/a.png'"
+    )
+    of_test = tuple(examples.frame.loc[examples.frame["split"] == "test", "id"])
+    with pytest.raises(DataError, match="the test split is empty; the check for 'odd' drops 2 of 2: they are odd"):
+        Findings(examples, (Finding("odd", "they are odd", of_test, of_test),)).resolve("drop")
+
+
+def test_the_last_line_says_that_nothing_is_downloaded(table: Table) -> None:
+    examples = table([("a", "train", "https://example.org/1.png"), ("b", "test", "https://example.org/2.png")])
+    ids = tuple(examples.frame["id"])
+    with pytest.raises(DataError, match="nothing is downloaded: save the files, and give their paths"):
+        Findings(examples, (Finding("unreadable", "none can be read", ids, ids),)).resolve("drop")
+
+
+def test_numbers_to_be_predicted_are_told_from_classes(table: Table) -> None:
+    found = few_examples(table([(f"{k}.25", "train") for k in range(20)]), 3)
+    assert "they look like numbers to be predicted, such as 0.25" in found[0].message
+    assert "numbers" not in few_examples(table([(str(k), "train") for k in range(20)]), 3)[0].message
+
+
+def test_labels_that_are_hidden_in_a_test_set_are_named(table: Table) -> None:
+    examples = table(
+        [*[(label, split) for label in "ab" for split in ("train", "validation")] * 3, *[("-1", "test")] * 4]
+    )
+    found = few_examples(examples, 3)
+    assert "every example of test has the label '-1', as if it were hidden" in found[0].message
+    with pytest.raises(DataError, match=r"the test split is empty; .* as if it were hidden"):
+        Findings(examples, tuple(found)).resolve("drop")

@@ -326,3 +326,139 @@ def test_labels_that_are_numbers_in_one_split_and_words_in_another_are_refused(
     assert "numbers in train ('0') and words in test ('neg')" in str(caught.value)
     frame.assign(label=["0", "pos", "neg", "1"]).to_csv(tmp_path / "mixed.csv", index=False)
     assert len(load(tmp_path / "mixed.csv")) == 4
+
+
+# Names in one spelling.
+
+
+@pytest.mark.parametrize(
+    ("one", "other", "name"),
+    [("pos", "pos ", "pos"), ("caf\u00e9", "cafe\u0301", "caf\u00e9"), ("new york", "new\u00a0york", "new york")],
+)
+def test_names_that_look_the_same_are_one_class_and_one_group(
+    tmp_path: Path, load: Callable[..., Examples], one: str, other: str, name: str
+) -> None:
+    frame = TABLE.assign(label=[one, "no", other, "no"] * 3, age=[one, other] * 6)
+    for path in ("t.csv", "t.parquet", "t.jsonl"):
+        examples = load(write(frame, tmp_path / path), sensitive=["age"])
+        assert examples.classes == tuple(sorted([name, "no"]))
+        assert set(examples.frame["age"]) == {name}
+        assert [kind for kind, _ in examples.remarks] == ["spelling", "spelling"]
+        assert "1 labels are written in ways that look the same and were read as one" in examples.remarks[0][1]
+
+
+def test_names_are_the_same_across_folders_of_splits(tmp_path: Path, load: Callable[..., Examples]) -> None:
+    for split, label in (("train", "caf\u00e9"), ("val", "cafe\u0301"), ("test", "caf\u00e9 ")):
+        fill(tmp_path / split / label)
+        fill(tmp_path / split / "bar")
+    examples = load(tmp_path)
+    assert examples.classes == ("bar", "caf\u00e9")
+    assert examples.counts()["test"].tolist() == [3, 3]
+
+
+@pytest.mark.parametrize(("one", "other"), [("1", "1.0"), ("True", "true"), ("yes", "Yes")])
+def test_names_that_differ_in_case_or_number_form_are_kept_apart_and_said(
+    tmp_path: Path, load: Callable[..., Examples], one: str, other: str
+) -> None:
+    frame = TABLE.assign(label=[one, "no", other, "no"] * 3, age=[one, other] * 6)
+    examples = load(write(frame, tmp_path / "t.csv"), sensitive=["age"])
+    assert set(examples.classes) == {one, other, "no"}
+    assert [kind for kind, _ in examples.remarks] == ["names alike", "names alike"]
+    assert "1 classes are written in several ways and were kept apart: " in examples.remarks[1][1]
+
+
+def test_names_of_columns_are_found_whatever_their_spaces(tmp_path: Path, load: Callable[..., Examples]) -> None:
+    (tmp_path / "t.csv").write_text("path , label, old age\n" + "a.png, x,1\nb.png, y,2\n" * 3)
+    examples = load(tmp_path / "t.csv", sensitive=["old\u00a0age"])
+    assert examples.classes == ("x", "y")
+    assert examples.sensitive == ("old\u00a0age",)
+
+
+def test_a_column_of_splits_in_capitals_is_kept_where_it_is_one(tmp_path: Path, load: Callable[..., Examples]) -> None:
+    splits = ["train"] * 8 + ["Val", "dev", "test", "testing"]
+    assert load(write(TABLE.assign(Split=splits), tmp_path / "t.csv")).counts()["test"].tolist() == [1, 1]
+    assert len(load(write(TABLE.assign(Split="banana"), tmp_path / "t.csv"))) == 12
+
+
+# What is no plain table.
+
+
+def test_remarks_on_the_file_are_remarks_on_the_examples(tmp_path: Path, load: Callable[..., Examples]) -> None:
+    (tmp_path / "t.csv").write_text("path;label\n" + "a.png;x\nb.png;y\n" * 3)
+    assert [kind for kind, _ in load(tmp_path / "t.csv").remarks] == ["separator"]
+
+
+@pytest.mark.parametrize(
+    ("text", "reason"),
+    [
+        ("path,label,label\na,x,y\n", "the column 'label' is there 2 times; rename all but one"),
+        ("path,label\na,x\nb\n", "line 3 has 1 of 2 cells, and none for column 'label'"),
+        ("a.png,x\nb.png,y\n", "no column 'path'; it has 'a.png', 'x'"),
+        ("path,label\na,x\nb, \n", r"1 rows have no label in column 'label' \(first: row 2\)"),
+        ("id,path,label\n1,a,x\n,b,y\n", "column 'id', row 2: it is empty"),
+        ("path,label,split\na,x,test\nb,y,val\n", "no example is for training: there are 1 of test, 1 of validation"),
+        ("path,label\na,\"['x', 'y']\"\nb,['x']\n", "labels in column 'label' such as .* are lists; set multi_label"),
+    ],
+)
+def test_tables_that_lack_something_are_refused_in_one_line(
+    tmp_path: Path, load: Callable[..., Examples], text: str, reason: str
+) -> None:
+    (tmp_path / "t.csv").write_text(text)
+    with pytest.raises(DataError, match=reason) as caught:
+        load(tmp_path / "t.csv")
+    complaint(caught)
+
+
+def test_columns_that_are_not_needed_may_be_odd(tmp_path: Path, load: Callable[..., Examples]) -> None:
+    (tmp_path / "t.csv").write_text(",path,label,note,note\n" + "1,a,x,n,n\n2,b,y\n" * 3)
+    examples = load(tmp_path / "t.csv")
+    assert len(examples) == 6
+    assert examples.remarks == (("short rows", "3 rows have fewer cells than there are columns (first: line 3)"),)
+
+
+def test_labels_that_look_like_several_are_remarked_on(tmp_path: Path, load: Callable[..., Examples]) -> None:
+    examples = load(write(TABLE.assign(label=["a|b", "a", "b"] * 4), tmp_path / "t.csv"))
+    assert examples.classes == ("a", "a|b", "b")
+    assert examples.remarks == (
+        ("labels", "labels such as 'a|b' look like several classes and were read as one; see multi_label"),
+    )
+
+
+@pytest.mark.parametrize("suffix", [".csv", ".tsv", ".jsonl", ".parquet"])
+def test_a_pipe_with_the_name_of_a_table_is_refused_at_once(tmp_path: Path, suffix: str) -> None:
+    os.mkfifo(tmp_path / f"t{suffix}")
+    with pytest.raises(DataError, match="it is a pipe and not a regular file"):
+        read_table(tmp_path / f"t{suffix}")
+
+
+def test_bytes_become_files(tmp_path: Path, recipe: MakeRecipe) -> None:
+    cells = [{"bytes": b"%d" % k, "path": f"{k}.png"} for k in range(6)]
+    pd.DataFrame({"path": cells, "label": ["a", "b"] * 3}).to_parquet(tmp_path / "t.parquet")
+    examples = load_examples(
+        recipe(data=str(tmp_path / "t.parquet")), "path", suffixes=SUFFIXES, keep=lambda raw: f"kept {raw.decode()}"
+    )
+    assert examples.frame["content"].tolist() == [f"kept {k}" for k in range(6)]
+
+
+def test_a_folder_saved_by_datasets_is_read(tmp_path: Path, recipe: MakeRecipe) -> None:
+    from datasets import ClassLabel, Dataset, DatasetDict, Features, Value
+
+    from tunebook.sources import from_splits
+
+    features = Features({"path": Value("string"), "label": ClassLabel(names=["oak", "elm"])})
+    part = Dataset.from_dict({"path": list("abcdefgh"), "label": [0, 1] * 4}, features=features)
+    part.save_to_disk(tmp_path / "one")
+    DatasetDict({"train": part, "test": part}).save_to_disk(tmp_path / "two")
+
+    def load(name: str) -> Examples:
+        made = recipe(data=str(tmp_path / name))
+        return load_examples(
+            made, "path", hub=lambda place, data: from_splits(place, data, made, lambda rows: {"path": rows["path"]})
+        )
+
+    assert load("one").classes == load("two").classes == ("elm", "oak")
+    assert load("two").counts()["test"].tolist() == [4, 4]
+    (tmp_path / "one" / "dataset_info.json").write_text("{")
+    with pytest.raises(DataError, match="is a saved dataset that cannot be opened") as caught:
+        load("one")
+    complaint(caught)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import re
 import unicodedata
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -12,7 +13,7 @@ import numpy as np
 from tunebook.duplicates import find_duplicates
 from tunebook.errors import shown
 from tunebook.findings import Finding, Findings, few_examples, imbalance
-from tunebook.tasks.text_classification.texts import words
+from tunebook.label_lists import list_in_text
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -25,6 +26,8 @@ _CASES_SHOWN = 3
 _LONG = 100_000
 #: Characters of a text by which near duplicates are looked for.
 _COMPARED = 20_000
+#: Texts that are looked at for lists of words.
+_SEARCHED = 1_000
 #: Texts with fewer words say too little to be called nearly the same: "not bad" and "not bad at all".
 _FEWEST_WORDS = 8
 #: Share of their runs of three words that near duplicates have in common, of all that either has.
@@ -33,16 +36,28 @@ _SHINGLE = 3
 _BANDS, _BAND_HASHES, _NEIGHBOURS = 16, 3, 16
 #: Characters that show nothing and change what stands around them: directions, joiners, marks of the byte order.
 _INVISIBLE = re.compile("[\u00ad\u061c\u180e\u200b-\u200f\u202a-\u202e\u2060-\u206f\ufeff]")
+_WORD = re.compile(r"\w+")
 _CONTROL = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\x7f]")
 
 
 def check_texts(examples: Examples, recipe: Recipe) -> Findings:
-    """Look for problems in texts; what is dropped for one of them is not looked at for another."""
+    """
+    Look for problems in texts; what is dropped for one of them is not looked at for another.
+
+    Parameters
+    ----------
+    examples
+        Their ``content`` is the text.
+    recipe
+        Gives ``min_per_class`` and, if it has one, ``match_case``.
+    """
     texts = examples.frame["content"].tolist()
-    plain = [normal(text) for text in texts]
+    match_case = bool(getattr(recipe, "match_case", False))
+    plain = [normal(text, match_case=match_case) for text in texts]
     found = _cases(examples, [not text for text in plain], "empty", "without a word or a sign", drop=True)
     keys = [hashlib.sha256(text.encode()).hexdigest() if text else None for text in plain]
-    found += find_duplicates(examples, keys, near_duplicates(plain))
+    copies = find_duplicates(examples, keys, near_duplicates(plain))
+    found += copies if match_case else _with_case_said(examples, copies, keys)
     found += _cases(examples, [_is_damaged(text) for text in texts], "encoding damage", (
         "with signs that were read in another encoding than they were written in, such as \u00c3\u00a9 for \u00e9"
     ))  # fmt: skip
@@ -52,15 +67,44 @@ def check_texts(examples: Examples, recipe: Recipe) -> Findings:
     found += _cases(examples, [len(text) > _LONG for text in texts], "extremely long", (
         f"of more than {_LONG:,} characters, of which only the beginning is read (max_length)"
     ))  # fmt: skip
+    listed = [text[:1] == "[" and len(list_in_text(text) or ()) > 1 for text in texts[:_SEARCHED]]
+    if 2 * sum(listed) > len(listed):
+        found += _cases(examples, [*listed, *[False] * (len(texts) - len(listed))], "lists of words", (
+            "that are lists written as text, with brackets and quotes, and are read as they are; join the words first"
+        ))  # fmt: skip
     gone = {i for finding in found for i in finding.drop}
     left = examples.without(gone)
     return Findings(examples, (*found, *few_examples(left, recipe.min_per_class), *imbalance(left)))
 
 
-def normal(text: str) -> str:
-    """Return a text with what does not change its words taken out: case, spaces, invisible characters, other forms."""
-    text = unicodedata.normalize("NFKC", _INVISIBLE.sub("", text))
-    return " ".join(_CONTROL.sub(" ", text).casefold().split())
+def normal(text: str, *, match_case: bool = False) -> str:
+    """
+    Return a text with what does not change its words taken out: spaces, invisible characters, other forms, case.
+
+    Parameters
+    ----------
+    text
+        Any.
+    match_case
+        Letter case stays.
+    """
+    text = _CONTROL.sub(" ", unicodedata.normalize("NFKC", _INVISIBLE.sub("", text)))
+    return " ".join((text if match_case else text.casefold()).split())
+
+
+def _with_case_said(examples: Examples, copies: Sequence[Finding], keys: Sequence[str | None]) -> list[Finding]:
+    """Say of findings that drop texts how many contents have copies that differ in letter case only."""
+    place = {i: row for row, i in enumerate(examples.frame["id"])}
+    texts = examples.frame["content"].tolist()
+    told = []
+    for finding in copies:
+        spelt: dict[str | None, set[str]] = {}
+        for row in (place[i] for i in finding.ids) if finding.drop else ():
+            spelt.setdefault(keys[row], set()).add(normal(texts[row], match_case=True))
+        count = sum(len(ways) > 1 for ways in spelt.values())
+        more = f"; copies of {count} differ in letter case only: match_case=True takes them for different texts"
+        told.append(replace(finding, message=finding.message + more) if count else finding)
+    return told
 
 
 def visible(text: str) -> str:
@@ -131,7 +175,7 @@ def _share(one: np.ndarray, other: np.ndarray) -> float:
 
 def _shingles(text: str) -> np.ndarray:
     """Return the hashes of a text's runs of three words, each once; none for a short text."""
-    found = words(text[:_COMPARED])
+    found = _WORD.findall(text[:_COMPARED])
     if len(found) < _FEWEST_WORDS:
         return np.empty(0, np.uint64)
     runs = (" ".join(found[k : k + _SHINGLE]) for k in range(len(found) - _SHINGLE + 1))

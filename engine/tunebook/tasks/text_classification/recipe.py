@@ -17,6 +17,12 @@ class TextClassification(Recipe):
 
     data: str = field("demo", "demo, a CSV/Parquet/JSONL file, or a Hugging Face dataset id", "Data")
     text: str = field("text", "column with the text", "Data", min_length=1)
+    match_case: bool = field(
+        default=False,
+        description="whether texts that differ in letter case only are different ones, where copies are looked for",
+        group="Data",
+        advanced=True,
+    )
     max_length: int = field(128, "tokens that the model reads of a text; the rest is cut off", "Data", ge=4, le=131_072)
     model: str = field(
         "sentence-transformers/all-MiniLM-L6-v2", "model id of the hub (owner/name), or local folder", "Model"

@@ -7,7 +7,6 @@ import re
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import pandas as pd
 import torch
 
 from tunebook.balance import draw_order
@@ -37,12 +36,11 @@ _TOKENIZED = 1_000
 _CHARACTERS_A_TOKEN = 40
 
 
-def clean(value: object) -> str:
-    """Return a value of a table as text that can be written as UTF-8; nothing for what is missing."""
-    if value is None or value is pd.NA or (isinstance(value, float) and np.isnan(value)):
+def clean(text: str | None) -> str:
+    """Return a text that can be written as UTF-8, half characters as U+FFFD; nothing for what is missing."""
+    if text is None:
         return ""
-    text = value.decode("utf-8", "replace") if isinstance(value, bytes) else str(value)
-    return text.encode("utf-8", "replace").decode("utf-8")
+    return text if text.isascii() else text.encode("utf-16-le", "surrogatepass").decode("utf-16-le", "replace")
 
 
 def tokenize(tokenizer: Any, texts: Sequence[str], max_length: int) -> list[np.ndarray]:  # noqa: ANN401

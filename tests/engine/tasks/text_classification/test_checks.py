@@ -21,7 +21,7 @@ LONG = (
 
 @pytest.fixture
 def check(table: Callable[..., Examples]) -> Callable[..., Any]:
-    def check(*rows: tuple[str, str, str]) -> Any:
+    def check(*rows: tuple[str, str, str], **values: Any) -> Any:
         filler = [
             (label, split, f"{label} {split} filler {k}")
             for label in "ab"
@@ -29,7 +29,7 @@ def check(table: Callable[..., Examples]) -> Callable[..., Any]:
             for k in range(3)
         ]
         filler = [(label, split, f"{text} {n}") for n, (label, split, text) in enumerate(filler)]
-        return check_texts(table([*rows, *filler]), TextClassification())
+        return check_texts(table([*rows, *filler]), TextClassification(**values))
 
     return check
 
@@ -48,6 +48,25 @@ def test_copies_are_found_whatever_their_case_and_spaces(check: Callable[..., An
     assert found.dropped()["same in two splits"] == 2
     found = check(("a", "train", "A good film"), ("b", "train", "a good film"))
     assert found.dropped() == {"two labels": 2}
+
+
+def test_classes_may_be_letter_case(check: Callable[..., Any]) -> None:
+    rows = [
+        (label, "train", text) for k in range(5) for label, text in (("a", f"good film {k}"), ("b", f"GOOD FILM {k}"))
+    ]
+    found = check(*rows)
+    assert found.dropped() == {"two labels": 10}
+    assert found.items[0].message.endswith(
+        "; copies of 5 differ in letter case only: match_case=True takes them for different texts"
+    )
+    assert check(*rows, match_case=True).items == ()
+    assert check(("a", "train", "x y"), ("a", "train", "x  y"), match_case=True).dropped() == {"exact duplicate": 1}
+    assert "letter case" not in check(("a", "train", "x y"), ("a", "train", "x  y")).items[0].message
+
+
+def test_lists_of_words_written_as_text_are_a_remark(check: Callable[..., Any]) -> None:
+    found = check(*[("a", "train", f"['film', 'number', '{k}']") for k in range(40)])
+    assert [f.kind for f in found.items if f.kind != "imbalance"] == ["lists of words"]
 
 
 def test_near_copies_across_splits_are_dropped_from_training(check: Callable[..., Any]) -> None:
