@@ -279,10 +279,9 @@ def test_fifteen_hundred_modules_open_at_once(notebook: Callable[..., Any], page
     page.add_init_script(MEASURE)
     book = notebook(
         [
-            PREPARE + "\nfrom tunebook_widgets.bundles import panel_part\n"
-            "model = small_model(25, 20)\npanel = ControlPanel(small_recipe(unfreeze=[]), model, small_examples())",
-            "state = panel.layers.state(panel.plan, panel.recipe) | {'live': None}\n"
-            "panel_part('layers', 'layers', columns=panel.layers.columns(), state=state)",
+            PREPARE + "\nmodel = small_model(25, 20)\n"
+            "panel = ControlPanel(small_recipe(unfreeze=[]), model, small_examples(), Cost())",
+            "panel._view.widget",
             "len(panel.layers)",
         ]
     )
@@ -298,5 +297,5 @@ def test_fifteen_hundred_modules_open_at_once(notebook: Callable[..., Any], page
     seconds = (seen["rows"] - messages[0][2]) / 1000
     print(f"1,500 modules: {len(messages)} messages, {size / 1000:.0f} kB, {seconds:.3f} s")
     assert len(messages) <= 3
-    assert size <= 100_000
+    assert size <= 140_000  # the whole panel, with its script and its style
     assert seconds < 1.0, json.dumps(seen)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytest
 from hypothesis import given
@@ -15,12 +15,15 @@ from tunebook.recipe import Recipe
 from tunebook.tasks import TASKS, recipe_class
 from tunebook_widgets import ControlPanel
 from tunebook_widgets.fields import Field, fields
+from tunebook_widgets.hands import read_freeze
 from tunebook_widgets.regularisation import DropoutTable
 from tunebook_widgets.schedule import lr_curve, lr_drawing
-from tunebook_widgets.view import PanelView, _sites_html, read_freeze
 
 sys.path.insert(0, str(Path(__file__).parent))
 from panel_parts import small_examples, small_model, small_recipe
+
+if TYPE_CHECKING:
+    from tunebook_widgets.view import PanelView
 
 
 class NoCost:
@@ -73,61 +76,80 @@ def test_parameters_of_dropout_are_found_by_what_they_set() -> None:
     assert table.common(small_recipe(dropout=0.4)) is None
 
 
-def test_a_refused_value_is_told_beside_the_control_and_goes_back() -> None:
+def hand(view: PanelView, **message: Any) -> dict[str, Any]:
+    """Do what a hand does in the front end, and return what it gets to hear."""
+    sent: list[dict[str, Any]] = []
+    view.widget.send = sent.append
+    view.widget._handle_custom_msg(message, [])
+    return sent[-1] if sent else {}
+
+
+def row(view: PanelView, name: str) -> dict[str, Any]:
+    found: dict[str, Any] = view.widget.form["rows"][name]
+    return found
+
+
+def test_a_refused_value_is_told_beside_the_control_which_shows_what_is_in_force() -> None:
     view = make_view()
-    row = view.rows["epochs"]
-    slider, box = row._controls
-    box.value = -3
-    assert box.value == slider.value == view.panel.recipe.epochs == 4
-    assert "epochs" in row._refused.value
-    box.value = 7
-    assert row._refused.value == ""
-    assert view.panel.recipe.epochs == slider.value == 7
+    heard = hand(view, part="form", do="set", name="epochs", value=-3)
+    assert (heard["part"], heard["of"]) == ("form", "epochs")
+    assert "epochs" in heard["refused"]
+    assert row(view, "epochs")["value"] == view.panel.recipe.epochs == 4
+    assert hand(view, part="form", do="set", name="epochs", value=7)["refused"] == ""
+    assert row(view, "epochs")["value"] == view.panel.recipe.epochs == 7
 
 
-def test_a_slider_over_ratios_gives_short_numbers() -> None:
+@pytest.mark.parametrize("value", ["0,3", "abc", "", "1e999", True, [0.3], {"rate": 0.3}])
+def test_what_is_no_number_is_refused_in_one_line(value: object) -> None:
     view = make_view()
-    view.rows["lr"]._controls[0].value = 0.00316227766
-    assert view.panel.recipe.lr == 0.0032
+    before = view.panel.recipe
+    heard = hand(view, part="form", do="set", name="dropout", value=value)
+    assert heard["refused"]
+    assert "\n" not in heard["refused"]
+    assert view.panel.recipe is before
 
 
-def test_the_master_slider_sets_every_kind_that_the_model_has_and_reset_gives_back_its_own() -> None:
+def test_one_rate_for_all_sets_every_kind_that_the_model_has_and_its_default_gives_back_the_model_s_own() -> None:
     view = make_view()
-    view.master._controls[0].value = 0.3
+    hand(view, part="form", do="all_dropout", name="all_dropout", value=0.3)
     recipe = view.panel.recipe
     assert (recipe.dropout, recipe.stochastic_depth, recipe.inner_dropout) == (0.3, 0.3, None)
-    view.rows["dropout"]._reset.click()
-    assert view.panel.recipe.dropout is None
-    assert view.rows["dropout"]._controls[0].value == pytest.approx(0.1)
-    assert "model's own" in view.rows["dropout"]._note.value
-    assert view.rows["inner_dropout"]._controls[0].disabled
+    hand(view, part="form", do="all_dropout", name="all_dropout", value=None)
+    recipe = view.panel.recipe
+    assert (recipe.dropout, recipe.stochastic_depth, recipe.inner_dropout) == (None, None, None)
+    shown = row(view, "dropout")
+    assert (shown["value"], shown["shown"], shown["note"]) == (None, pytest.approx(0.1), "the model's own")
+    assert row(view, "inner_dropout")["off"]
+
+
+def test_a_rate_that_the_model_was_loaded_with_is_not_taken_for_its_own() -> None:
+    model = small_model()
+    model.dropout.apply({"head": 0.6})
+    panel = ControlPanel(small_recipe(dropout=0.6), model, small_examples(), NoCost())  # type: ignore[arg-type]
+    panel.change(dropout=None)
+    assert panel.dropout.rate(panel.recipe, "head") == 0.1
 
 
 def test_messages_of_the_parts_change_the_recipe_and_nonsense_is_answered() -> None:
-    view, sent = make_view(), []
-    view.layers.send = sent.append
-    view.classes.send = sent.append
-    view.layers._handle_custom_msg({"do": "preset", "name": "none"}, [])
+    view = make_view()
+    hand(view, part="layers", do="preset", name="none")
     assert view.panel.recipe.freeze == "none"
-    view.layers._handle_custom_msg({"do": "glob", "text": "blokcs.*", "phase": 0}, [])
-    assert "blokcs" in sent[-1]["refused"]
-    view.classes._handle_custom_msg({"do": "weight", "parameter": "sampler", "class": 2, "value": 3}, [])
+    assert "blokcs" in hand(view, part="layers", do="glob", text="blokcs.*", phase=0)["refused"]
+    hand(view, part="classes", do="weight", parameter="sampler", **{"class": 2}, value=3)
     assert view.panel.recipe.sampler == {"ape": 1.0, "bee": 1.0, "cat": 3.0}
-    view.classes._handle_custom_msg({"do": "weight", "parameter": "sampler", "class": 2, "value": -3}, [])
-    assert "sampler" in sent[-1]["refused"]
+    assert (
+        "sampler" in hand(view, part="classes", do="weight", parameter="sampler", **{"class": 2}, value=-3)["refused"]
+    )
     for nonsense in (
         {"do": "train"},
         {"do": "train", "rows": 3, "phase": 0, "trains": True},
         {"do": "decay", "value": []},
+        {"do": "set", "name": "runs_dir", "value": "/"},
+        {"do": "strategy", "parameter": "lr", "name": "none"},
     ):
-        view.layers._handle_custom_msg(nonsense, [])
-        assert sent[-1]["refused"]
-    before = len(sent)
-    view.layers._handle_custom_msg({"do": "format the disk"}, [])
-    view.layers._handle_custom_msg("hello", [])
-    assert len(sent) == before
-    view.layers._handle_custom_msg({"do": "preview", "text": "blocks.*"}, [])
-    assert sent[-1] == {"preview": "stem + head would train"}
+        assert hand(view, **nonsense)["refused"]
+    assert hand(view, do="format the disk") == {}
+    assert hand(view, part="layers", do="preview", text="blocks.*")["preview"] == "stem + head would train"
 
 
 @pytest.mark.parametrize(
@@ -168,15 +190,10 @@ def test_every_phase_has_its_mark_and_words_where_there_is_room(marks: list[tupl
 def test_a_plan_of_one_phase_is_shown_and_reached() -> None:
     assert make_view(unfreeze=[]).panel.recipe.unfreeze == []
     view = make_view()
-    view.layers._handle_custom_msg({"do": "remove", "phase": 1}, [])
-    assert len(view.layers.state["phases"]) == 1
-    assert "tunebook-lr-mark" not in view._curve.value
+    hand(view, part="layers", do="remove", phase=1)
+    assert len(view.widget.layers["phases"]) == 1
+    assert "tunebook-lr-mark" not in view.widget.form["curve"]
 
 
-def test_drawings_and_lists_escape_what_comes_from_a_model() -> None:
-    hostile = "<img src=x onerror=alert(1)>"
-    assert "<img" not in lr_drawing(small_recipe(), 14, [(1, hostile)])
-    view = make_view()
-    site = view.panel.model.dropout.sites[0]
-    object.__setattr__(site, "module_name", hostile)
-    assert "<img" not in _sites_html(view.panel)
+def test_drawings_escape_what_comes_from_a_model() -> None:
+    assert "<img" not in lr_drawing(small_recipe(), 14, [(1, "<img src=x onerror=alert(1)>")])

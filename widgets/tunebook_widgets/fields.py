@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from functools import cache
 from typing import TYPE_CHECKING, Any, Literal
 
 if TYPE_CHECKING:
@@ -100,6 +101,7 @@ class Field:
         return low, high - step if self.high_is_open and high == self.high else high, step
 
 
+@cache
 def fields(recipe_class: type[Recipe]) -> dict[str, list[Field]]:
     """
     Return the parameters of a recipe class that ordinary controls can show, by group, in the recipe's order.

@@ -1,4 +1,4 @@
-"""The front end of the curves and the training bar, as it was built: one script and one style sheet each."""
+"""The front end of the widgets, as it was built: one script and one style sheet each."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ def front_end(name: str) -> tuple[str, str]:
     Parameters
     ----------
     name
-        ``"curves"`` or ``"training"``.
+        ``"bias"``, ``"curves"``, ``"panel"`` or ``"training"``.
 
     Raises
     ------

@@ -2,21 +2,24 @@
 
 from __future__ import annotations
 
+from contextlib import contextmanager
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 from tunebook.errors import RecipeError
 from tunebook.structure import outline
-from tunebook_widgets.classes import ClassTable
+from tunebook_widgets.classes import PARAMETERS, ClassTable
 from tunebook_widgets.cost_strip import cost_figures
+from tunebook_widgets.fields import fields
 from tunebook_widgets.freezing import Plan, gradual
+from tunebook_widgets.history import History, changed_names, difference
 from tunebook_widgets.layers import LayerTable
 from tunebook_widgets.live import LiveRun
 from tunebook_widgets.regularisation import DropoutTable
 from tunebook_widgets.surroundings import has_kernel, is_batch
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+    from collections.abc import Callable, Hashable, Iterable, Iterator
 
     from tunebook.cost import CostModel
     from tunebook.examples import Examples
@@ -26,6 +29,10 @@ if TYPE_CHECKING:
     from tunebook.tasks.base import Model
     from tunebook.tuning import Tuning
     from tunebook_widgets.view import PanelView
+
+
+#: Groups of the recipe that have a page each.
+PAGES = ("Regularisation", "Schedule")
 
 
 class ControlPanel:
@@ -63,6 +70,10 @@ class ControlPanel:
         self.stages = model.stages
         self.classes = ClassTable(examples)
         self.dropout = DropoutTable(recipe, model)
+        self.history = History()
+        #: What the last change changed, in words.
+        self.said = ""
+        self._by: tuple[Hashable, frozenset[str] | None, bool] = (None, None, False)
         self._cost, self._is_measured = cost, cost is not None
         self._recipe = recipe
         self._plan = self._checked(recipe)
@@ -106,10 +117,104 @@ class ControlPanel:
         RecipeError
             A value is not allowed, or does not fit the model or the examples; the recipe stays as it was.
         """
-        changed = self._recipe.changed(**values)
-        plan = self._checked(changed)
-        self._recipe, self._plan = changed, plan
+        self._take(self._recipe.changed(**values))
+
+    def _take(self, recipe: Recipe, *, notes: bool = True) -> None:
+        by, allowed, goes_on = self._by
+        others = changed_names(self._recipe, recipe) - (
+            allowed if allowed is not None else set(type(recipe).model_fields)
+        )
+        if others:
+            msg = f"this control would change {', '.join(sorted(others))} too, so it changed nothing"
+            raise RecipeError(msg)
+        plan = self._checked(recipe)
+        if notes:
+            self.history.add(self._recipe, recipe, by, goes_on=goes_on)
+        if recipe != self._recipe:
+            self.said = difference(self._recipe, recipe)
+        self._recipe, self._plan = recipe, plan
         self._tell()
+
+    @contextmanager
+    def by_hand(self, by: Hashable, allowed: frozenset[str], *, goes_on: bool = False) -> Iterator[None]:
+        """
+        Let changes within be those of one control.
+
+        Parameters
+        ----------
+        by
+            What tells it from other controls.
+        allowed
+            Parameters that it may change; a change of any other one is refused.
+        goes_on
+            Whether the hand is still at it, so that what follows is the same change.
+        """
+        before, self._by = self._by, (by, allowed, goes_on)
+        try:
+            yield
+        finally:
+            self._by = before
+
+    def undo(self) -> None:
+        """
+        Take back the last change.
+
+        Raises
+        ------
+        RecipeError
+            There is none, or a run is under way.
+        """
+        self._turn(self.history.back, "undo")
+
+    def redo(self) -> None:
+        """
+        Make the change again that was taken back last.
+
+        Raises
+        ------
+        RecipeError
+            There is none, or a run is under way.
+        """
+        self._turn(self.history.forward, "redo")
+
+    def _turn(self, turn: Callable[[Recipe], Recipe | None], word: str) -> None:
+        self._refuse_live(word)
+        recipe = turn(self._recipe)
+        if recipe is None:
+            msg = f"{word}: there is nothing to {word}"
+            raise RecipeError(msg)
+        self._take(recipe, notes=False)
+
+    def defaults(self) -> None:
+        """
+        Give all of :attr:`parameters` their defaults.
+
+        Raises
+        ------
+        RecipeError
+            They do not fit the model, or a run is under way.
+        """
+        self._refuse_live("all defaults")
+        self.change(**{name: self.default(name) for name in self.parameters})
+
+    def default(self, name: str) -> Any:  # noqa: ANN401
+        """Return a parameter's default."""
+        return getattr(self._defaults, name)
+
+    @cached_property
+    def _defaults(self) -> Recipe:
+        return type(self._recipe)()
+
+    @cached_property
+    def parameters(self) -> tuple[str, ...]:
+        """Parameters that have a control: freezing, classes, and the pages of fields."""
+        found = fields(type(self._recipe))
+        return ("freeze", "unfreeze", *PARAMETERS, *(field.name for page in PAGES for field in found[page]))
+
+    def _refuse_live(self, word: str) -> None:
+        if self._live is not None:
+            msg = f"{word}: run {self._live.run.path.name} is under way, which keeps its recipe; wait for its end"
+            raise RecipeError(msg)
 
     def _checked(self, recipe: Recipe) -> Plan:
         self.classes.check(recipe)
@@ -281,10 +386,15 @@ class ControlPanel:
         RecipeError
             The change is not allowed.
         """
+        change = self.fitting()
+        if change:
+            self.change(**change)
+
+    def fitting(self) -> dict[str, Any]:
+        """Return the change that lets the recipe fit into memory; empty where it fits or none would do."""
         model = self.cost
         estimate = model.estimate(self._recipe) if model is not None else None
-        if estimate is not None and not estimate.fits and estimate.change:
-            self.change(**estimate.change)
+        return dict(estimate.change) if estimate is not None and not estimate.fits else {}
 
     def cell(self) -> str:
         """Return the parameters cell that gives this recipe."""

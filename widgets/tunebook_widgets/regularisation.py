@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cache
 from typing import TYPE_CHECKING, Any
 
 from tunebook.errors import RecipeError
@@ -102,6 +103,7 @@ class DropoutTable:
         return rates.pop() if len(rates) == 1 else None
 
 
+@cache
 def _kinds(recipe_class: type[Recipe]) -> dict[str, str]:
     """Find which parameter sets which kind, by setting each and looking what follows."""
     found: dict[str, str] = {}

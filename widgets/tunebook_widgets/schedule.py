@@ -76,7 +76,8 @@ def lr_drawing(recipe: Recipe, examples: int, marks: Sequence[tuple[int, str]] =
         f"{recipe.epochs} epochs of {steps} steps"
     )
     parts = [
-        f'<svg class="tunebook-lr" viewBox="0 0 {_WIDTH} {_HEIGHT}" role="img" aria-label="{escape(words)}">',
+        f'<svg xmlns="http://www.w3.org/2000/svg" class="tunebook-lr" viewBox="0 0 {_WIDTH} {_HEIGHT}" '
+        f'role="img" aria-label="{escape(words)}">',
         f"<title>{escape(words)}</title>",
         f'<line class="tunebook-lr-axis" x1="{_LEFT}" y1="{base}" x2="{_WIDTH - _RIGHT}" y2="{base}"/>',
         f'<line class="tunebook-lr-grid" x1="{_LEFT}" y1="{_TOP}" x2="{_WIDTH - _RIGHT}" y2="{_TOP}"/>',

@@ -238,16 +238,17 @@ export class ClassView {
       max: 2 * OCTAVES * STEPS + 1,
       'aria-label': `weight of ${names[number]}`
     });
-    const box = make('input', 'tbp-box', { type: 'number', min: 0, step: 'any', 'aria-label': `weight of ${names[number]}` });
+    const box = make('input', 'tbp-box', { type: 'text', inputmode: 'decimal', role: 'spinbutton', 'aria-label': `weight of ${names[number]}` });
     slider.addEventListener('input', () => {
       box.value = weightWord(toWeight(Number(slider.value)));
       paint(slider);
     });
-    const ask = (value: number): void => {
+    const ask = (value: unknown): void => {
       this.model.send({ do: 'weight', parameter: this.edited, class: number, value });
     };
     slider.addEventListener('change', () => ask(toWeight(Number(slider.value))));
-    onEntered(box, value => ask(value === '' ? 1 : Number(value)));
+    // What is no number goes as it was typed, to be refused in words.
+    onEntered(box, text => ask(Number.isFinite(Number(text)) && text.trim() ? Number(text) : text));
     const share = make('span', 'tbp-track', {}, make('span', 'tbp-fill'), make('span', 'tbp-tick'));
     return make(
       'div',
@@ -269,7 +270,7 @@ export class ClassView {
     slider.value = String(toPlace(weight));
     slider.setAttribute('aria-valuetext', weightWord(weight));
     slider.disabled = box.disabled = state.locked;
-    box.value = weightWord(weight);
+    box.value = box.dataset.shown = weightWord(weight);
     paint(slider);
     const cell = element.lastElementChild as HTMLElement;
     cell.title = `${percent(state.shares[number])} of the loss; ${percent(state.plain[number])} of the examples`;

@@ -91,6 +91,7 @@ export class PlanChips {
       'aria-label': 'epoch from which it holds',
       'data-at': `epoch${phase}`
     });
+    box.dataset.shown = box.value;
     onEntered(box, value => this.actions.move(phase, Math.round(Number(value)) - 1));
     return box;
   }

@@ -1,5 +1,10 @@
 /** Elements made from names and texts; a text is never read as HTML. */
 
+/** What the panel's root hears when the kernel goes or comes back; `detail` is whether it is gone. */
+export const KERNEL_EVENT = 'tunebook-kernel';
+
+const FOCUSED = new Set(['button', 'input', 'summary', 'textarea']);
+
 type Attributes = Record<string, string | number | boolean | undefined>;
 
 /** Makes an element; `true` is an attribute without a value, `false` and `undefined` leave it out. */
@@ -15,6 +20,10 @@ export function make<K extends keyof HTMLElementTagNameMap>(
     if (value !== undefined && value !== false) {
       made.setAttribute(name, value === true ? '' : String(value));
     }
+  }
+  if (attributes.tabindex !== undefined || FOCUSED.has(tag)) {
+    // Lab asks the focused element itself, before those around it, whether a key is one of its shortcuts.
+    made.setAttribute('data-lm-suppress-shortcuts', 'true');
   }
   made.append(...children);
   return made;
