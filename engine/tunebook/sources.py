@@ -344,7 +344,10 @@ def load_examples(
         raise DataError(
             f"{source} is {what}; give a table file ({', '.join(TABLE_SUFFIXES)}) or a dataset id: owner/name"
         )
-    read = partial(file_of, folder=path.parent, keep=keep) if suffixes else text_of
+    read: Callable[[object], str | None] = text_of
+    if suffixes:
+        # Only a table names its files from where it lies: those of a folder were found, those of the hub written.
+        read = partial(file_of, folder=path.parent, keep=keep) if path.is_file() else _as_found
     frame = tidy(raw, recipe, content, source, read)
     notes, remarks = (tuple(frame.attrs.get(kind, ())) for kind in ("notes", "remarks"))
     if not len(frame):
@@ -369,6 +372,10 @@ def load_examples(
         frame[columns], classes, source, sensitive, notes, multi_label=recipe.multi_label, remarks=remarks
     )
     return examples.sample(recipe.max_examples, recipe.seed)
+
+
+def _as_found(value: object) -> str | None:
+    return value if isinstance(value, str) and value else None
 
 
 def _natural(name: str) -> tuple[list[tuple[int, int, str]], str]:

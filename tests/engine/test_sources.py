@@ -56,6 +56,17 @@ def test_class_folders_are_split(tmp_path: Path, load: Callable[..., Examples]) 
     assert "cat/0.png" in set(examples.frame["id"])
 
 
+@pytest.mark.parametrize("data", ["deep/data", "deep/data/", "./deep/data"])
+def test_files_of_a_folder_given_from_here_are_found(
+    tmp_path: Path, load: Callable[..., Examples], monkeypatch: pytest.MonkeyPatch, data: str
+) -> None:
+    fill(tmp_path / "deep" / "data" / "cat")
+    fill(tmp_path / "deep" / "data" / "dog")
+    monkeypatch.chdir(tmp_path)
+    examples = load(data)
+    assert sorted(examples.frame["content"]) == [f"deep/data/{c}/{n}.png" for c in ("cat", "dog") for n in range(3)]
+
+
 @pytest.mark.parametrize("name", ["val", "valid", "validation", "dev", "Validation"])
 def test_split_folders_are_kept(tmp_path: Path, load: Callable[..., Examples], name: str) -> None:
     for split in ("train", name, "test"):
