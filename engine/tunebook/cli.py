@@ -13,6 +13,7 @@ from typer.core import TyperCommand
 from tunebook.cli_bias import Several, audit_command, report_command
 from tunebook.cli_cache import cache_app
 from tunebook.cli_control import control_command
+from tunebook.cli_handout import handout_command
 from tunebook.cli_sweep import sweep_command
 from tunebook.cli_tables import print_columns, print_table
 from tunebook.errors import StorageError, TunebookError, shown
@@ -171,6 +172,7 @@ app.command("report")(report_command)
 app.command("audit", cls=Several)(audit_command)
 # A freeze may be -2, which is no option.
 app.command("control", context_settings={"ignore_unknown_options": True})(control_command)
+app.command("handout")(handout_command)
 
 
 @app.command("runs")

@@ -161,15 +161,33 @@ export interface IConfusion {
   readonly counts: readonly (readonly number[])[];
 }
 
+/** Pairs of classes, the most frequent mistakes first. */
+export interface IMistakes {
+  readonly split: string;
+  readonly pairs: readonly {
+    readonly truth: string;
+    readonly prediction: string;
+    readonly count: number;
+    readonly of: number;
+  }[];
+  readonly total: number;
+}
+
 export interface IRunDetail {
   readonly row: IRunRow;
   readonly recipe: Values;
+  /** What the value of each parameter means. */
+  readonly words: { readonly [name: string]: string };
   readonly differs: readonly string[];
   readonly metrics: { readonly [model: string]: { readonly [split: string]: Scores } };
   readonly stages: readonly IStage[];
   readonly verdicts: readonly { readonly name: string; readonly reason: string; readonly advice: string }[];
   readonly confusion: IConfusion | null;
+  readonly mistakes: IMistakes | null;
   readonly classes: readonly string[];
+  readonly class_count: number;
+  /** Files that are there and could not be read, and why. */
+  readonly remarks: readonly string[];
   readonly figures: readonly IFile[];
   readonly files: readonly IFile[];
   readonly versions: { readonly [name: string]: string };
@@ -208,8 +226,12 @@ export interface IComparison {
     readonly name: string;
     readonly group: string;
     readonly values: readonly unknown[];
+    readonly words: readonly string[];
   }[];
   readonly same: number;
+  /** Whether all scores are of the same examples and classes. */
+  readonly comparable: boolean;
+  readonly left_out: readonly { readonly what: string; readonly runs: readonly string[]; readonly why: string }[];
   readonly results: readonly {
     readonly name: string;
     readonly split: string;

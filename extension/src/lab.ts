@@ -59,7 +59,8 @@ export const lab: JupyterFrontEndPlugin<void> = {
     ILayoutRestorer,
     IDefaultFileBrowser,
     IDefaultDrive,
-    IStateDB
+    IStateDB,
+    IRenderMimeRegistry
   ],
   activate: (
     app: JupyterFrontEnd,
@@ -73,7 +74,8 @@ export const lab: JupyterFrontEndPlugin<void> = {
     restorer: ILayoutRestorer | null,
     browser: IDefaultFileBrowser | null,
     drive: Contents.IDrive | null,
-    state: IStateDB | null
+    state: IStateDB | null,
+    rendermime: IRenderMimeRegistry | null
   ) => {
     useLanguage(translator);
     const server = new Server(app.serviceManager.serverSettings);
@@ -81,7 +83,7 @@ export const lab: JupyterFrontEndPlugin<void> = {
     addForms({ app, server, documents, browser, preferences, restorer });
     addFineTuneOn(app, server, browser);
     const actions = addRuns({ app, server, preferences, restorer, state });
-    addPages({ app, server, actions, themes, restorer });
+    addPages({ app, server, actions, themes, restorer, rendermime });
     addEventFiles(app, server, drive, restorer);
     addNotebookCommands({ app, server, notebooks, documents, restorer });
     if (launcher) {

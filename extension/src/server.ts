@@ -130,6 +130,11 @@ export class Server {
     return (await this.ask('GET', 'run/report', { path, format: 'html' })).text();
   }
 
+  /** A whole run as one page to hand on. */
+  async handout(path: string): Promise<Blob> {
+    return (await this.ask('GET', 'run/handout', { path })).blob();
+  }
+
   async scalars(query: {
     path: string;
     since?: string;

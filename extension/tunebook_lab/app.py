@@ -37,6 +37,7 @@ ROUTES: dict[str, type[RequestHandler]] = {
     "run/commands": run_routes.Commands,
     "run/trials": run_routes.Trials,
     "run/report": run_routes.Report,
+    "run/handout": run_routes.Handout,
     "scalars": run_routes.Scalars,
     "histograms": run_routes.Histograms,
     "compare": run_routes.Compare,

@@ -163,12 +163,8 @@ def _type(known: Sequence[str]) -> str:
     for pattern, word in ((_WHOLE, "whole numbers"), (_REAL, "numbers"), (_DATE, "dates")):
         if all(pattern.fullmatch(text) for text in texts):
             return word
-    if sum(_is_picture(text) for text in texts) > len(texts) / 2:
+    if sum(has_picture_name(text[-40:]) for text in texts) > len(texts) / 2:
         return "picture files"
     if all(text[0] in "[({" and text[-1] in "])}" for text in texts):
         return "lists"
     return "text" if sum(map(len, texts)) / len(texts) > _TEXT_LETTERS else "words"
-
-
-def _is_picture(text: str) -> bool:
-    return has_picture_name(text)

@@ -7,12 +7,15 @@ from collections import deque
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from tunebook import monitors, opening, tasks
+from tunebook import opening, tasks
 from tunebook.errors import RecipeError, StorageError
 from tunebook.opening import SMALL, is_file, names_in, read_text
-from tunebook_lab.chosen import PLACES, differing
+from tunebook.recipe_words import all_in_words
+from tunebook_lab.chosen import differing
 from tunebook_lab.errors import RequestError
-from tunebook_lab.run_rows import one_line, read_bounded, read_trials, recipe_parameters
+from tunebook_lab.mistakes import most_mistaken
+from tunebook_lab.run_json import inner, mapping, names_of, parts_of, score_of, scores_of, unread
+from tunebook_lab.run_rows import one_line, read_trials, recipe_parameters
 
 if TYPE_CHECKING:
     import os
@@ -28,8 +31,6 @@ _MOST_LOOKED, _LONGEST_WORDS = 20_000, 64 << 10
 #: No number of a trial or an epoch is that large.
 _MOST_WHOLE = 2**53
 _CONFUSION = "confusion/validation"
-_SPLITS = ("train", "validation", "test")
-_SCORES = ("n", *monitors.WORDS)
 _WHAT = {
     "README.md": "model card",
     "best.json": "the best trial",
@@ -74,27 +75,32 @@ def read_detail(path: Path, root: Root, row: Mapping[str, Any], curves: Curves) 
     dict
         As the OpenAPI file's ``RunDetail``. What is not there yet, or damaged, is empty.
     """
-    recipe, metrics = _mapping(path / "recipe.json"), _mapping(path / "metrics.json")
+    recipe, metrics = mapping(path / "recipe.json"), mapping(path / "metrics.json")
+    remarks = [line for name in ("recipe.json", "metrics.json") if (line := unread(path / name))]
     parameters = recipe_parameters(path)
-    classes = _names(metrics.get("classes") or _inner(recipe, "data").get("classes"))
+    classes = names_of(metrics.get("classes") or inner(recipe, "data").get("classes"))
     confusion = _confusion(metrics) or _logged_confusion(path, curves, len(classes))
-    too_many = len(classes) > MOST_CLASSES
+    is_small = confusion is not None and len(confusion["counts"]) <= MOST_CLASSES
     card = path / "README.md"
     return {
         "row": dict(row),
         "recipe": parameters,
+        "words": {name: one_line(words, 2000) for name, words in all_in_words(parameters).items()},
         "differs": differing(row["task"], parameters),
-        "metrics": _scores(metrics),
+        "metrics": scores_of(metrics),
         "stages": list(_stages(metrics)),
         "verdicts": list(_verdicts(metrics)),
-        "confusion": None if too_many else confusion,
+        "confusion": confusion if is_small else None,
+        "mistakes": most_mistaken(confusion, classes) if confusion is not None else None,
         "classes": classes[:MOST_CLASSES],
+        "class_count": len(classes),
+        "remarks": remarks,
         "figures": _figures(path, root),
         "files": _files(path, root),
-        "versions": {str(key): one_line(str(value)) for key, value in _inner(recipe, "versions").items()},
+        "versions": {str(key): one_line(str(value)) for key, value in inner(recipe, "versions").items()},
         "card": root.name(card) if is_file(card) else "",
         "cell": _cell(row["task"], parameters),
-        "parts": _parts(recipe),
+        "parts": parts_of(recipe),
     }
 
 
@@ -107,11 +113,11 @@ def read_all_trials(path: Path) -> dict[str, Any]:
     RequestError
         404: the run is no sweep.
     """
-    plan = _mapping(path / "sweep.json")
+    plan = mapping(path / "sweep.json")
     if not plan:
         raise RequestError(404, f"{path.name} is no sweep")
-    objectives, names = _names(plan.get("objectives")), list(_inner(plan, "spaces"))
-    best = _inner(_mapping(path / "best.json"), "best").get("number")
+    objectives, names = names_of(plan.get("objectives")), list(inner(plan, "spaces"))
+    best = inner(mapping(path / "best.json"), "best").get("number")
     return {
         "objectives": objectives,
         "parameters": names,
@@ -121,100 +127,10 @@ def read_all_trials(path: Path) -> dict[str, Any]:
     }
 
 
-def compare(paths: list[Path], rows: list[dict[str, Any]]) -> dict[str, Any]:
-    """
-    Return what differs between runs.
-
-    Parameters
-    ----------
-    paths, rows
-        Their directories, and their rows in the same order.
-
-    Returns
-    -------
-    dict
-        As the OpenAPI file's ``Comparison``.
-    """
-    recipes = [_mapping(path / "recipe.json") for path in paths]
-    parameters = [recipe_parameters(path) for path in paths]
-    groups = _groups({row["task"] for row in rows})
-    found: list[dict[str, Any]] = []
-    same = 0
-    for name in dict.fromkeys(name for each in parameters for name in each if name not in PLACES):
-        values = [each.get(name) for each in parameters]
-        if all(value == values[0] for value in values):
-            same += 1
-        else:
-            found.append({"name": name, "group": groups.get(name, "Parameters"), "values": values})
-    order = list(dict.fromkeys(groups.values()))
-    found.sort(key=lambda row: order.index(str(row["group"])) if row["group"] in order else len(order))
-    parts = [_parts(recipe) for recipe in recipes]
-    versions = [_inner(recipe, "versions") for recipe in recipes]
-    for group, sides in (("Setting", parts), ("Versions", versions)):
-        for name in dict.fromkeys(name for each in sides for name in each):
-            values = [each.get(name) for each in sides]
-            if any(value != values[0] for value in values):
-                found.append({"name": name, "group": group, "values": values})
-    return {"runs": rows, "differences": found, "same": same, "results": list(_results(paths))}
-
-
-def _results(paths: list[Path]) -> Iterator[dict[str, Any]]:
-    scores = [_scores(_mapping(path / "metrics.json")).get("tuned", {}) for path in paths]
-    for split in _SPLITS:
-        for name in _SCORES[1:]:
-            values = [each.get(split, {}).get(name) for each in scores]
-            if any(value is not None for value in values):
-                yield {"name": name, "split": split, "values": values}
-
-
-def _groups(names: set[str]) -> dict[str, str]:
-    found: dict[str, str] = {}
-    for task in sorted(names):
-        if task in tasks.TASKS:
-            nodes = tasks.recipe_class(task).model_json_schema()["properties"]
-            found |= {name: str(node.get("group", "Parameters")) for name, node in nodes.items()}
-    return found
-
-
-def _mapping(path: Path) -> dict[str, Any]:
-    """Read a JSON file that holds a mapping; empty if it is not there, damaged or too large."""
-    try:
-        raw = read_bounded(path)
-    except StorageError:
-        return {}
-    return raw if isinstance(raw, dict) else {}
-
-
-def _inner(raw: Mapping[str, Any], key: str) -> dict[str, Any]:
-    value = raw.get(key)
-    return value if isinstance(value, dict) else {}
-
-
-def _names(value: object) -> list[str]:
-    return [str(item) for item in value] if isinstance(value, list) else []
-
-
-def _score(raw: object) -> dict[str, Any] | None:
-    """Return the plain numbers of one evaluation; ``None`` if it is none."""
-    if not isinstance(raw, dict) or type(raw.get("n")) is not int:
-        return None
-    return {name: raw[name] for name in _SCORES if type(raw.get(name)) in {int, float}}
-
-
-def _scores(metrics: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
-    found = {}
-    for name, model in [*_inner(metrics, "baselines").items(), ("tuned", metrics.get("tuned"))]:
-        if isinstance(model, dict):
-            splits = {split: score for split in _SPLITS if (score := _score(model.get(split))) is not None}
-            if splits:
-                found[str(name)] = splits
-    return found
-
-
 def _stages(metrics: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
     stages = metrics.get("stages")
     for number, stage in enumerate(stages if isinstance(stages, list) else [], start=1):
-        score = _score(stage.get("validation")) if isinstance(stage, dict) else None
+        score = score_of(stage.get("validation")) if isinstance(stage, dict) else None
         epochs = stage.get("epochs") if score is not None else None
         if score is None or not isinstance(epochs, list) or [type(n) for n in epochs] != [int, int]:
             continue
@@ -234,7 +150,7 @@ def _verdicts(metrics: Mapping[str, Any]) -> Iterator[dict[str, str]]:
 
 def _confusion(metrics: Mapping[str, Any]) -> dict[str, Any] | None:
     """Return the tuned model's on the test set; that of several classes an example is not one matrix."""
-    counts = _inner(_inner(metrics, "tuned"), "test").get("confusion")
+    counts = inner(inner(metrics, "tuned"), "test").get("confusion")
     if metrics.get("multi_label") or not _is_square(counts):
         return None
     return {"split": "test", "step": 0, "counts": counts}
@@ -256,9 +172,9 @@ def _logged_confusion(path: Path, curves: Curves, classes: int) -> dict[str, Any
 
 
 def _is_square(counts: object, side: int = 0) -> bool:
-    if not isinstance(counts, list) or not counts or len(counts) > MOST_CLASSES or (side and side != len(counts)):
+    if not isinstance(counts, list) or not counts or (side and side != len(counts)):
         return False
-    return all(isinstance(row, list) and len(row) == len(counts) and all(type(n) is int for n in row) for row in counts)
+    return all(isinstance(row, list) and len(row) == len(counts) and set(map(type, row)) == {int} for row in counts)
 
 
 def _cell(task: str, parameters: Mapping[str, Any]) -> str:
@@ -270,17 +186,6 @@ def _cell(task: str, parameters: Mapping[str, Any]) -> str:
         return recipe.parameters_cell({**known, "run": "", "resume": ""})
     except RecipeError:
         return ""
-
-
-def _parts(recipe: Mapping[str, Any]) -> dict[str, str]:
-    data, model = _inner(recipe, "data"), _inner(recipe, "model")
-    found = {
-        "device": recipe.get("device"), "data": data.get("source"), "examples": data.get("examples"),
-        "classes": len(data["classes"]) if isinstance(data.get("classes"), list) else None,
-        "data SHA-256": data.get("sha256"), "model": model.get("name"), "weights": model.get("origin"),
-        "weights SHA-256": model.get("sha256"),
-    }  # fmt: skip
-    return {name: one_line(str(value)) for name, value in found.items() if value not in (None, "")}
 
 
 def _figures(path: Path, root: Root) -> list[dict[str, Any]]:

@@ -13,9 +13,10 @@ from tunebook.opening import is_file, read_bytes
 from tunebook.run_notes import change_notes
 from tunebook_lab import bodies
 from tunebook_lab.again import describe_again
+from tunebook_lab.comparing import compare
 from tunebook_lab.errors import RequestError
 from tunebook_lab.handlers import Route
-from tunebook_lab.run_details import compare, read_all_trials, read_detail
+from tunebook_lab.run_details import read_all_trials, read_detail
 from tunebook_lab.run_files import delete_run, goes_to_trash, rename_run
 
 if TYPE_CHECKING:
@@ -216,6 +217,33 @@ class Report(Route):
         body = await self.beside(work)
         self.set_header("X-Content-Type-Options", "nosniff")
         await self.finish(body, set_content_type="text/html; charset=UTF-8" if kind == "html" else "application/json")
+
+
+class Handout(Route):
+    """A whole run as one page to hand on."""
+
+    @property
+    def content_security_policy(self) -> str:
+        """Allow the page its own style and pictures, and nothing else, should it be opened instead of saved."""
+        return "default-src 'none'; style-src 'unsafe-inline'; img-src data:; sandbox"
+
+    @web.authenticated
+    @authorized
+    async def get(self) -> None:
+        """Give the page as a file."""
+        path = self.text("path")
+
+        def work() -> bytes:
+            from tunebook.handout import write_handout  # noqa: PLC0415 - numpy
+
+            place = self.services.root.is_run(path)
+            with self.services.log(place) as curves:
+                return write_handout(place, curves).encode("utf-8", "replace")
+
+        body = await self.beside(work)
+        self.set_header("X-Content-Type-Options", "nosniff")
+        self.set_header("Content-Disposition", "attachment")
+        await self.finish(body, set_content_type="text/html; charset=UTF-8")
 
 
 class Scalars(Route):

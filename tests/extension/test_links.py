@@ -53,7 +53,7 @@ def contents(folder: Path) -> dict[str, bytes]:
 
 
 async def _ask_all(ask: Ask, path: str) -> Iterator[Any]:
-    plain = ("run", "run/commands", "run/trials", "run/report", "scalars", "notebooks/form", "data")
+    plain = ("run", "run/commands", "run/trials", "run/report", "run/handout", "scalars", "notebooks/form", "data")
     found = [(route, await ask(route, path=path)) for route in plain]
     found.append(("json", await ask("run/report", path=path, format="json")))
     found.append(("runs", await ask("runs")))

@@ -288,8 +288,11 @@ async def test_runs_are_compared(ask: Ask, root: Path) -> None:
     write_run(root / "runs" / "a", parameters={"lr": 0.1})
     write_run(root / "runs" / "b", parameters={"lr": 0.2}, state="failed")
     found = (await ask("compare", path=["runs/a", "runs/b"])).json
-    assert found["differences"] == [{"name": "lr", "group": "Schedule", "values": [0.1, 0.2]}]
+    row = {"name": "lr", "group": "Schedule", "values": [0.1, 0.2], "words": ["0.1", "0.2"]}
+    assert found["differences"] == [row]
     assert {"name": "accuracy", "split": "test", "values": [0.8, None]} in found["results"]
+    assert found["comparable"]
+    assert found["left_out"] == [{"what": "results", "runs": ["runs/b"], "why": "there are none yet: it is failed"}]
     assert (await ask("compare", path=["runs/a"])).status == 400
 
 

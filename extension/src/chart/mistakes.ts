@@ -51,8 +51,10 @@ export class MistakeList {
 
   readonly node: HTMLElement;
 
-  update(pairs: readonly IMistake[]): void {
+  /** @param total - pairs in all, where only the most frequent of them are given */
+  update(pairs: readonly IMistake[], total = pairs.length): void {
     this._pairs = pairs;
+    this._left = total - pairs.length;
     this._search.hidden = pairs.length <= FEW;
     this._draw();
   }
@@ -82,11 +84,23 @@ export class MistakeList {
     }
     this._host.replaceChildren(table);
     this._host.hidden = seen.length === 0;
-    const more = seen.length - MOST_SHOWN;
-    this._words.textContent =
-      this._pairs.length === 0 ? 'None.' : seen.length === 0 ? 'No pair has that name.' : more > 0 ? `And ${thousands(more)} more pairs; saved as CSV, all of them are there.` : '';
+    this._words.textContent = this._said(seen.length);
   }
 
+  private _said(seen: number): string {
+    if (this._pairs.length === 0) {
+      return 'None.';
+    }
+    const more = Math.max(0, seen - MOST_SHOWN);
+    const parts = [
+      seen === 0 ? 'No pair has that name.' : '',
+      more > 0 ? `${thousands(more)} more pairs are in the CSV.` : '',
+      this._left > 0 ? `${thousands(this._left)} rarer pairs are left out.` : ''
+    ];
+    return parts.filter(Boolean).join(' ');
+  }
+
+  private _left = 0;
   private _pairs: readonly IMistake[] = [];
   private readonly _search: HTMLInputElement;
   private readonly _host: HTMLElement;

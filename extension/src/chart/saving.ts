@@ -126,7 +126,8 @@ async function picture(drawing: Blob, figure: Figure): Promise<Blob> {
   }
 }
 
-function download(blob: Blob, name: string): void {
+/** Give a file to the browser's downloads. */
+export function download(blob: Blob, name: string): void {
   const url = URL.createObjectURL(blob);
   const link = element('a');
   link.href = url;

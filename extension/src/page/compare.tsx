@@ -9,10 +9,23 @@ import { scoreName } from './results';
 
 /** What differs between runs: their results, and what was chosen for them. */
 export function Comparison(props: { comparison: IComparison; open: (path: string) => void }): JSX.Element {
-  const { runs, results, differences, same } = props.comparison;
+  const { runs, results, differences, same, comparable, left_out: leftOut } = props.comparison;
+  const nameOf = (path: string): string => runs.find(run => run.path === path)?.name ?? path;
   const shown = results.filter(result => result.values.some(value => value !== null));
   return (
     <div className="jp-Tunebook-Sections">
+      {leftOut.length > 0 && (
+        <section className="jp-Tunebook-LeftOut">
+          <h3>{trans.__('Not compared')}</h3>
+          <ul>
+            {leftOut.map((line, place) => (
+              <li key={place}>
+                <strong>{line.what}</strong> {trans.__('of %1: %2', line.runs.map(nameOf).join(', '), line.why)}
+              </li>
+            ))}
+          </ul>
+        </section>
+      )}
       <section>
         <h3>{trans.__('Results')}</h3>
         <Table runs={runs} open={props.open}>
@@ -22,7 +35,7 @@ export function Comparison(props: { comparison: IComparison; open: (path: string
               key={`${result.name}/${result.split}`}
               name={`${scoreName(result.name)}, ${result.split}`}
               values={result.values.map(value => score(value, 3))}
-              best={bestOf(result.name, result.values)}
+              best={comparable ? bestOf(result.name, result.values) : undefined}
             />
           ))}
         </Table>
@@ -36,8 +49,8 @@ export function Comparison(props: { comparison: IComparison; open: (path: string
                 key={difference.name}
                 name={label(difference.name)}
                 title={difference.group}
-                values={difference.values.map(value => (value === null ? 'None' : literal(value)))}
-                isCode
+                values={difference.words.map(words => words || '–')}
+                literals={difference.values.map(literal)}
               />
             ))}
           </Table>
@@ -88,7 +101,8 @@ function Line(props: {
   title?: string;
   values: readonly string[];
   best?: number;
-  isCode?: boolean;
+  /** The values as a notebook's cell has them. */
+  literals?: readonly string[];
 }): JSX.Element {
   return (
     <tr>
@@ -98,8 +112,8 @@ function Line(props: {
       {props.values.map((value, place) => (
         <td
           key={place}
-          className={props.isCode ? 'jp-Tunebook-mod-code' : place === props.best ? 'jp-Tunebook-mod-best' : ''}
-          title={value.length > 40 ? value : undefined}
+          className={place === props.best ? 'jp-Tunebook-mod-best' : ''}
+          title={props.literals?.[place]}
         >
           {value}
         </td>

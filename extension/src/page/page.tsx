@@ -4,12 +4,15 @@ import { Poll } from '@lumino/polling';
 import { Signal } from '@lumino/signaling';
 import * as React from 'react';
 
-import type { IComparison, IRunDetail, ITrials } from '../contract';
+import { download, fileName } from '../chart/saving';
+import type { IComparison, IRunDetail, IRunRow, ITrials } from '../contract';
 import { Trouble, Waiting } from '../notices';
+import { complain } from '../notifications';
 import type { RunActions } from '../runs/actions';
 import { spoken, standing, timeLeft } from '../runs/words';
 import type { Server } from '../server';
 import { trans } from '../translation';
+import { ICardSource, ModelCard } from './card';
 import { Comparison } from './compare';
 import { CurvesHost } from './curves';
 import { CurveFeed, ISubject } from './feed';
@@ -26,6 +29,8 @@ export interface IPageParts {
   readonly open: (path: string) => void;
   readonly openRun: (path: string) => void;
   readonly isDark: () => boolean;
+  /** How a model card is read and shown; undefined where JupyterLab renders no Markdown. */
+  readonly card?: ICardSource;
 }
 
 /** One run, or several side by side, in JupyterLab's main area. */
@@ -148,7 +153,7 @@ export function nameOf(path: string): string {
   return path.split('/').pop() || path;
 }
 
-type Tab = 'curves' | 'results' | 'bias' | 'recipe' | 'files';
+type Tab = 'curves' | 'results' | 'bias' | 'card' | 'recipe' | 'files';
 
 function SinglePage(props: {
   parts: IPageParts;
@@ -165,6 +170,7 @@ function SinglePage(props: {
     ['curves', trans.__('Curves'), !isSweep],
     ['results', isSweep ? trans.__('Trials') : trans.__('Results'), true],
     ['bias', trans.__('Bias report'), row.report],
+    ['card', trans.__('Model card'), detail.card !== '' && parts.card !== undefined],
     ['recipe', trans.__('Recipe'), true],
     ['files', trans.__('Files'), true]
   ];
@@ -177,6 +183,15 @@ function SinglePage(props: {
           {[standing(row), timeLeft(row), row.model, row.data].filter(Boolean).join(' · ')}
         </span>
         <span className="jp-Tunebook-Page-buttons">
+          <button
+            type="button"
+            data-action="handout"
+            className="jp-mod-styled jp-Tunebook-mod-plain"
+            title={trans.__('One page with curves, results, bias report, recipe and model card, to hand on')}
+            onClick={() => void saveHandout(parts.server, row)}
+          >
+            {trans.__('Save as one file')}
+          </button>
           {parts.actions
             .of(row)
             .filter(action => action.id !== 'open' && action.id !== 'rename' && action.id !== 'delete')
@@ -207,11 +222,20 @@ function SinglePage(props: {
           </>
         )}
         {tab === 'bias' && <BiasReport server={parts.server} path={row.path} isDark={parts.isDark()} />}
+        {tab === 'card' && parts.card && <ModelCard path={detail.card} source={parts.card} />}
         {tab === 'recipe' && <Recipe detail={detail} />}
         {tab === 'files' && <Files files={detail.files} open={parts.open} />}
       </div>
     </div>
   );
+}
+
+async function saveHandout(server: Server, row: IRunRow): Promise<void> {
+  try {
+    download(await server.handout(row.path), `${fileName(row.name)}.html`);
+  } catch (error) {
+    complain(error);
+  }
 }
 
 function Tabs(props: {

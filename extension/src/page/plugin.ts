@@ -1,5 +1,6 @@
 import { ILayoutRestorer, JupyterFrontEnd } from '@jupyterlab/application';
 import { IThemeManager, MainAreaWidget, Notification, WidgetTracker } from '@jupyterlab/apputils';
+import { IRenderMimeRegistry } from '@jupyterlab/rendermime';
 
 import { commandIds } from '../commands';
 import { curvesIcon } from '../icons';
@@ -14,6 +15,7 @@ export interface IPagePlugin {
   readonly actions: RunActions;
   readonly themes: IThemeManager | null;
   readonly restorer: ILayoutRestorer | null;
+  readonly rendermime: IRenderMimeRegistry | null;
 }
 
 /** So many runs are compared at once. */
@@ -26,7 +28,8 @@ function titleOf(paths: readonly string[]): string {
 
 /** Make the command that opens runs in the main area, and keep their pages over a reload. */
 export function addPages(plugin: IPagePlugin): void {
-  const { app, server, actions, themes, restorer } = plugin;
+  const { app, server, actions, themes, restorer, rendermime } = plugin;
+  const card = rendermime ? { contents: app.serviceManager.contents, rendermime } : undefined;
   const tracker = new WidgetTracker<MainAreaWidget<RunPage>>({ namespace: 'tunebook-page' });
   const isDark = (): boolean => themes?.theme != null && !themes.isLight(themes.theme);
   const run = (path: string): void => void app.commands.execute(commandIds.openRun, { paths: [path] });
@@ -53,7 +56,7 @@ export function addPages(plugin: IPagePlugin): void {
       const id = `tunebook-page:${JSON.stringify(paths)}`;
       let widget = tracker.find(known => known.id === id);
       if (!widget) {
-        const page = new RunPage({ server, actions, open, openRun: run, isDark }, paths);
+        const page = new RunPage({ server, actions, open, openRun: run, isDark, card }, paths);
         widget = new MainAreaWidget({ content: page });
         widget.id = id;
         widget.title.label = titleOf(paths);

@@ -8,7 +8,7 @@ import { trans } from '../translation';
 
 /** The parameters of a run: those that were chosen first, the defaults folded away, and the cell to copy. */
 export function Recipe(props: { detail: IRunDetail }): JSX.Element {
-  const { recipe, differs, cell, parts, versions } = props.detail;
+  const { recipe, words, differs, cell, parts, versions } = props.detail;
   const chosen = new Set(differs);
   const names = Object.keys(recipe);
   return (
@@ -27,14 +27,14 @@ export function Recipe(props: { detail: IRunDetail }): JSX.Element {
           )}
         </h3>
         {chosen.size > 0 ? (
-          <Facts facts={names.filter(name => chosen.has(name)).map(name => [name, recipe[name]])} />
+          <Facts facts={names.filter(name => chosen.has(name)).map(name => [name, words[name], recipe[name]])} />
         ) : (
           <p className="jp-Tunebook-Empty">{trans.__('All parameters have their default values.')}</p>
         )}
       </section>
       <details>
         <summary>{trans.__('Defaults')}</summary>
-        <Facts facts={names.filter(name => !chosen.has(name)).map(name => [name, recipe[name]])} />
+        <Facts facts={names.filter(name => !chosen.has(name)).map(name => [name, words[name], recipe[name]])} />
       </details>
       {Object.keys(parts).length > 0 && (
         <section>
@@ -52,14 +52,14 @@ export function Recipe(props: { detail: IRunDetail }): JSX.Element {
   );
 }
 
-/** Names and values below each other. */
-export function Facts(props: { facts: readonly (readonly [string, unknown])[] }): JSX.Element {
+/** Names and values below each other; the value as a cell has it is the tooltip of its words. */
+export function Facts(props: { facts: readonly (readonly [name: string, words: string, value?: unknown])[] }): JSX.Element {
   return (
     <dl className="jp-Tunebook-Facts">
-      {props.facts.map(([name, value]) => (
+      {props.facts.map(([name, words, value]) => (
         <React.Fragment key={name}>
           <dt title={name}>{label(name)}</dt>
-          <dd>{literal(value)}</dd>
+          <dd title={value === undefined ? undefined : literal(value)}>{words}</dd>
         </React.Fragment>
       ))}
     </dl>

@@ -1,7 +1,10 @@
 import * as React from 'react';
 
 import { ConfusionPage } from '../chart/confusion';
-import type { IConfusion, IRunDetail, Scores } from '../contract';
+import { pairsFigure } from '../chart/confusion-figure';
+import { MistakeList } from '../chart/mistakes';
+import { saveMenu } from '../chart/saving';
+import type { IConfusion, IMistakes, IRunDetail, Scores } from '../contract';
 import { score } from '../quantities';
 import { trans } from '../translation';
 
@@ -30,9 +33,14 @@ export function Results(props: { detail: IRunDetail }): JSX.Element {
   const models = Object.entries(detail.metrics).flatMap(([model, splits]) =>
     Object.entries(splits).map(([split, scores]) => ({ model, split, scores }))
   );
-  const isEmpty = models.length === 0 && detail.stages.length === 0 && !detail.confusion;
+  const isEmpty = models.length === 0 && detail.stages.length === 0 && !detail.confusion && !detail.mistakes;
   return (
     <div className="jp-Tunebook-Sections">
+      {detail.remarks.map(remark => (
+        <p className="jp-Tunebook-Remark" role="note" key={remark}>
+          {trans.__('Not shown: %1', remark)}
+        </p>
+      ))}
       {detail.verdicts.map(verdict => (
         <p className="jp-Tunebook-Verdict" key={verdict.name}>
           <strong>{verdict.name}</strong> {verdict.reason} {verdict.advice}
@@ -63,6 +71,12 @@ export function Results(props: { detail: IRunDetail }): JSX.Element {
         <section>
           <h3>{trans.__('What was taken for what (%1)', detail.confusion.split)}</h3>
           <Confusion confusion={detail.confusion} classes={detail.classes} />
+        </section>
+      )}
+      {!detail.confusion && detail.mistakes && (
+        <section>
+          <h3>{trans.__('What was taken for what (%1), of %2 classes', detail.mistakes.split, detail.class_count)}</h3>
+          <Mistakes mistakes={detail.mistakes} />
         </section>
       )}
       {isEmpty && <p className="jp-Tunebook-Empty">{trans.__('Nothing has been measured yet.')}</p>}
@@ -116,6 +130,30 @@ export function ScoreTable(props: {
       </table>
     </div>
   );
+}
+
+/** The most frequent mistakes, where there are too many classes for a matrix. */
+function Mistakes(props: { mistakes: IMistakes }): JSX.Element {
+  const { pairs, total } = props.mistakes;
+  const host = React.useRef<HTMLDivElement>(null);
+  React.useEffect(() => {
+    const list = new MistakeList();
+    list.update(pairs, total);
+    const menu = saveMenu(() => ({
+      name: 'mistakes',
+      figure: () => pairsFigure(pairs),
+      rows: () => [
+        ['truth', 'prediction', 'count', 'of'],
+        ...pairs.map(pair => [pair.truth, pair.prediction, pair.count, pair.of])
+      ]
+    }));
+    host.current?.append(menu, list.node);
+    return () => {
+      menu.remove();
+      list.node.remove();
+    };
+  }, [pairs]);
+  return <div ref={host} className="jp-Tunebook-Confusion tb-curves" />;
 }
 
 /** One confusion matrix, drawn as under a notebook's cell. */
