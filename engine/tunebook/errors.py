@@ -78,5 +78,8 @@ def shown(value: object, limit: int = 80) -> str:
     Control characters and line ends are escaped by ``repr``, so a hostile value cannot
     forge a second line or move the terminal's cursor.
     """
-    text = ascii(value) if isinstance(value, str) and not value.isprintable() else repr(value)
+    try:
+        text = ascii(value) if isinstance(value, str) and not value.isprintable() else repr(value)
+    except (ValueError, RecursionError):  # a number of thousands of digits, or what holds itself
+        text = f"<a {type(value).__name__} that is too large to be written>"
     return text if len(text) <= limit else text[: limit - 1] + "…"

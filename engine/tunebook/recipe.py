@@ -21,6 +21,7 @@ from pydantic import (
 
 from tunebook import monitors
 from tunebook.errors import RecipeError, did_you_mean, shown
+from tunebook.plain_json import parse_json
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -412,13 +413,22 @@ def _annotation(info: FieldInfo) -> str:
     return unique[0] if len(unique) == 1 else '"' + " or ".join(unique) + '"'
 
 
+#: Characters of a value as text; longer ones are texts themselves.
+_LONGEST_TEXT = 200_000
+
+
 def readings(text: str) -> list[object]:
     """Return what a text of the command line means as JSON and as a Python literal, if anything."""
     found: list[object] = []
-    with suppress(ValueError, RecursionError):
-        found.append(json.loads(text))
-    with suppress(ValueError, SyntaxError, MemoryError, RecursionError):
-        found.append(ast.literal_eval(text))
+    if len(text) > _LONGEST_TEXT:
+        return found
+    with suppress(ValueError):
+        found.append(parse_json(text))
+    with suppress(ValueError, TypeError, SyntaxError, MemoryError, RecursionError):
+        value = ast.literal_eval(text)
+        # Python reads hexadecimal numbers of any length and writes none of more than 4,300 digits.
+        repr(value)
+        found.append(value)
     return found
 
 

@@ -17,6 +17,10 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
 SUFFIX = ".ipynb"
+#: Characters of a cell that assigns parameters.
+LONGEST_CELL = 200_000
+#: Names that it may assign.
+MOST_PARAMETERS = 1_000
 
 
 @dataclass(frozen=True)
@@ -206,9 +210,13 @@ def parameters_of(notebook: Mapping[str, Any]) -> dict[str, Any]:
     for cell in notebook["cells"]:
         if cell.get("cell_type") != "code" or "parameters" not in _tags(cell):
             continue
+        source = source_of(cell)
+        if len(source) > LONGEST_CELL:
+            msg = f"the cell tagged 'parameters' is {len(source)} characters long; allowed: {LONGEST_CELL}"
+            raise NotebookError(msg)
         try:
-            body = ast.parse(source_of(cell)).body
-        except (SyntaxError, ValueError) as error:
+            body = ast.parse(source).body
+        except (SyntaxError, ValueError, RecursionError, MemoryError) as error:
             msg = f"the cell tagged 'parameters' is not plain Python: {error}; it may hold only assignments"
             raise NotebookError(msg) from None
         found: dict[str, Any] = {}
@@ -217,6 +225,9 @@ def parameters_of(notebook: Mapping[str, Any]) -> dict[str, Any]:
             for target in targets:
                 if isinstance(target, ast.Name):
                     found[target.id] = _literal(getattr(node, "value", None))
+            if len(found) > MOST_PARAMETERS:
+                msg = f"the cell tagged 'parameters' assigns more than {MOST_PARAMETERS} names, the most that are read"
+                raise NotebookError(msg)
         return found
     return {}
 
@@ -224,7 +235,9 @@ def parameters_of(notebook: Mapping[str, Any]) -> dict[str, Any]:
 def source_of(cell: Mapping[str, Any]) -> str:
     """Return a cell's source, which JSON may hold as one text or as a list of lines."""
     source = cell.get("source", "")
-    return source if isinstance(source, str) else "".join(map(str, source))
+    if isinstance(source, list):
+        return "".join(map(str, source))
+    return source if isinstance(source, str) else ""
 
 
 def _tags(cell: Mapping[str, Any]) -> list[str]:
@@ -262,6 +275,9 @@ def _metadata(notebook: Mapping[str, Any]) -> dict[str, str]:
 
 def _literal(node: Any) -> Any:  # noqa: ANN401
     try:
-        return ast.literal_eval(node)
+        value = ast.literal_eval(node)
+        # Python reads hexadecimal numbers of any length and writes none of more than 4,300 digits.
+        repr(value)
     except (ValueError, TypeError, SyntaxError, MemoryError, RecursionError):
         return ...
+    return value

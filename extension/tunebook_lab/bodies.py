@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
+
+#: Parameters by name; no notebook takes more.
+Values = Annotated[dict[str, Any], Field(max_length=1_000)]
 
 
 class Body(BaseModel):
@@ -20,7 +23,7 @@ class NewNotebook(Body):
     notebook: str = ""
     folder: str = ""
     name: str = ""
-    values: dict[str, Any] = {}
+    values: Values = {}
 
 
 class Cell(Body):
@@ -34,15 +37,15 @@ class NewCell(Body):
     """A parameters cell to write."""
 
     source: str
-    values: dict[str, Any]
+    values: Values
     task: str = ""
 
 
-class Values(Body):
+class Check(Body):
     """Parameters to check."""
 
     task: str
-    values: dict[str, Any]
+    values: Values
 
 
 class Name(Body):
@@ -69,7 +72,7 @@ class Command(Body):
 class NewSweep(Body):
     """How a sweep searches."""
 
-    space: dict[str, str] = Field(min_length=1)
+    space: dict[str, str] = Field(min_length=1, max_length=1_000)
     trials: int | None = Field(default=None, ge=1)
     method: Literal["bayesian", "random", "grid"] = "bayesian"
     objectives: list[str] = Field(default=["macro_f1"], min_length=1, max_length=2)
@@ -85,7 +88,7 @@ class NewJob(Body):
     template: str = ""
     notebook: str = ""
     resume: str = ""
-    values: dict[str, Any] = {}
+    values: Values = {}
     folder: str | None = None
     name: str = Field(default="", max_length=120)
     sweep: NewSweep | None = None

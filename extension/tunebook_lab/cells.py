@@ -6,17 +6,19 @@ import ast
 import io
 import json
 import tokenize
+from bisect import bisect_left
 from dataclasses import dataclass
+from itertools import accumulate
 from typing import TYPE_CHECKING, Any
 
 from tunebook.errors import NotebookError
+from tunebook.templates import LONGEST_CELL, MOST_PARAMETERS
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
 #: Stands for a value that is an expression and no literal.
 COMPUTED = object()
-_LONGEST = 200_000
 
 
 @dataclass(frozen=True)
@@ -52,8 +54,8 @@ def assignments(source: str) -> list[Assignment]:
     NotebookError
         It is not plain Python.
     """
-    if len(source) > _LONGEST:
-        msg = f"the cell tagged 'parameters' is {len(source)} characters long; allowed: {_LONGEST}"
+    if len(source) > LONGEST_CELL:
+        msg = f"the cell tagged 'parameters' is {len(source)} characters long; allowed: {LONGEST_CELL}"
         raise NotebookError(msg)
     try:
         body = ast.parse(source).body
@@ -62,18 +64,21 @@ def assignments(source: str) -> list[Assignment]:
         first = str(error).partition("\n")[0]
         msg = f"the cell tagged 'parameters' is not plain Python: {first}; it may hold only assignments"
         raise NotebookError(msg) from None
-    starts = _line_starts(source)
+    places = _Places(source)
     found: dict[str, Assignment] = {}
     for node in body:
         targets = node.targets if isinstance(node, ast.Assign) else [getattr(node, "target", None)]
         value = getattr(node, "value", None)
         if not isinstance(node, (ast.Assign, ast.AnnAssign)) or value is None:
             continue
-        start, end = _place(source, starts, value)
+        start, end = places.of(value)
         for target in targets:
             if isinstance(target, ast.Name):
                 shown = comments.get(node.end_lineno or 0, "")
                 found[target.id] = Assignment(target.id, _literal(value), shown, start, end)
+        if len(found) > MOST_PARAMETERS:
+            msg = f"the cell tagged 'parameters' assigns more than {MOST_PARAMETERS} names, the most that are read"
+            raise NotebookError(msg)
     return list(found.values())
 
 
@@ -125,27 +130,36 @@ def _same(old: object, new: object) -> bool:
 
 def _literal(node: ast.expr) -> Any:  # noqa: ANN401
     try:
-        return ast.literal_eval(node)
+        value = ast.literal_eval(node)
+        # Python reads hexadecimal numbers of any length and writes none of more than 4,300 digits.
+        repr(value)
     except (ValueError, TypeError, SyntaxError, MemoryError, RecursionError):
         return COMPUTED
+    return value
 
 
-def _line_starts(source: str) -> list[int]:
-    # As Python's parser counts lines, which knows no other ends than these.
-    starts, at = [0], 0
-    for line in io.StringIO(source, newline=""):
-        at += len(line)
-        starts.append(at)
-    return starts
+class _Places:
+    """Where nodes lie in a source, in characters: the parser counts lines, and bytes within them."""
 
+    def __init__(self, source: str) -> None:
+        # As Python's parser counts lines, which knows no other ends than these.
+        self._lines = list(io.StringIO(source, newline=""))
+        self._starts = [0, *accumulate(map(len, self._lines))]
+        #: Of lines that are not ASCII alone: the byte at which each character begins.
+        self._bytes: dict[int, list[int]] = {}
 
-def _place(source: str, starts: list[int], node: ast.expr) -> tuple[int, int]:
-    def place(line: int, column: int) -> int:
-        begin = starts[line - 1]
-        # The parser counts bytes.
-        return begin + len(source[begin : starts[line]].encode()[:column].decode())
+    def of(self, node: ast.expr) -> tuple[int, int]:
+        """Return where a node begins and ends."""
+        end = self._place(node.end_lineno or node.lineno, node.end_col_offset or 0)
+        return self._place(node.lineno, node.col_offset), end
 
-    return place(node.lineno, node.col_offset), place(node.end_lineno or node.lineno, node.end_col_offset or 0)
+    def _place(self, line: int, column: int) -> int:
+        text = self._lines[line - 1]
+        if not text.isascii():
+            if line not in self._bytes:
+                self._bytes[line] = [0, *accumulate(len(letter.encode()) for letter in text)]
+            column = bisect_left(self._bytes[line], column)
+        return self._starts[line - 1] + column
 
 
 def _comments(source: str) -> Iterator[tuple[int, str]]:

@@ -10,8 +10,9 @@ from typing import TYPE_CHECKING, Any
 from tunebook.csv_dialect import HEAD, preview_separated
 from tunebook.errors import shown
 from tunebook.folders import Bounds, read_layout
+from tunebook.opening import is_folder, open_stream
 from tunebook.picture_kinds import is_picture, suffixes
-from tunebook.regular_file import open_regular
+from tunebook.plain_json import parse_json
 from tunebook.templates import list_templates
 from tunebook_lab.columns import MOST_COLUMNS, Choice, Column, describe, label_of, listed, path_of, text_of
 from tunebook_lab.errors import RequestError
@@ -26,6 +27,8 @@ if TYPE_CHECKING:
 _TABLES = {".csv", ".tsv", ".parquet", ".jsonl"}
 _BOUNDS = Bounds(entries=100_000, depth=32, seconds=2.0)
 _SAMPLE = 1000
+#: Columns of a table, and bytes of the first part of a Parquet file once it is unpacked.
+_MOST_COLUMNS, _MOST_UNPACKED = 4_096, 256 << 20
 
 
 @dataclass
@@ -83,7 +86,7 @@ def look(root: Root, path: str, folder: str) -> dict[str, Any]:
     """
     place, home = root.existing(path), root.is_folder(folder)
     try:
-        seen = _pictures(place) if place.is_dir() else _table(place)
+        seen = _pictures(place) if is_folder(place) else _table(place)
     except (OSError, ValueError) as error:
         seen = Look(summary=f"it cannot be read: {getattr(error, 'strerror', None) or error}")
     data = os.path.relpath(place, home).replace(os.sep, "/")
@@ -146,23 +149,23 @@ def _lines(path: Path) -> tuple[list[str], list[list[str]]]:
     if path.suffix.lower() != ".jsonl":
         found = preview_separated(path)
         return found.columns, found.rows[:_SAMPLE]
-    with open_regular(path) as stream:
+    with open_stream(path) as stream:
         head = stream.read(HEAD)
     return _json_lines(head.decode("utf-8-sig", errors="replace").splitlines())
 
 
 def _json_lines(lines: Sequence[str]) -> tuple[list[str], list[list[str]]]:
-    import json  # noqa: PLC0415
-
     records = []
     for line in islice(lines, _SAMPLE):
         try:
-            record = json.loads(line)
-        except (ValueError, RecursionError):
+            record = parse_json(line)
+        except ValueError:
             continue
         if isinstance(record, dict):
             records.append(record)
     columns = list(records[0]) if records else []
+    if len(columns) > _MOST_COLUMNS:
+        raise ValueError(f"its first line has {len(columns):,} columns; at most {_MOST_COLUMNS:,} are read")
     return columns, [[str(record.get(column, "")) for column in columns] for record in records]
 
 
@@ -171,9 +174,20 @@ def _parquet(path: Path) -> tuple[list[str], list[list[str]]]:
     from pyarrow import parquet  # noqa: PLC0415
 
     try:
-        file = parquet.ParquetFile(path)
-        columns = [str(name) for name in file.schema_arrow.names]
-        batch = next(file.iter_batches(batch_size=_SAMPLE), None)
+        with open_stream(path) as stream, parquet.ParquetFile(stream, pre_buffer=False) as file:
+            metadata = file.metadata
+            if metadata.num_columns > _MOST_COLUMNS:
+                raise ValueError(f"it has {metadata.num_columns:,} columns; at most {_MOST_COLUMNS:,} are read")
+            columns = [str(name) for name in file.schema_arrow.names]
+            # What a file says of its sizes may be wrong: the process in which it is read has a bound of its own.
+            group = metadata.row_group(0) if metadata.num_row_groups else None
+            sizes = [group.column(k).total_uncompressed_size for k in range(metadata.num_columns)] if group else []
+            if sum(sizes) > _MOST_UNPACKED:
+                what = f"its first rows take {sum(sizes):,} bytes unpacked, and at most {_MOST_UNPACKED:,} are read"
+                raise ValueError(what)
+            batch = next(file.iter_batches(batch_size=_SAMPLE), None)
+    except pa.ArrowMemoryError:
+        raise ValueError("its first rows take more memory than there is to look at them") from None
     except pa.ArrowException as error:
         raise RequestError(400, f"{path.name} is no Parquet file: {str(error).partition('.')[0]}") from None
     records = batch.to_pylist() if batch is not None else []

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from tunebook.errors import TunebookError
+from tunebook.errors import StorageError, TunebookError
 
 
 class RequestError(TunebookError):
@@ -12,7 +12,7 @@ class RequestError(TunebookError):
     Parameters
     ----------
     status
-        HTTP status: 400, 404, 409 or 413.
+        HTTP status: 400, 404, 409, 413, 422 or 503.
     message
         One line.
 
@@ -25,3 +25,10 @@ class RequestError(TunebookError):
     def __init__(self, status: int, message: str) -> None:
         super().__init__(message)
         self.status = status
+
+
+def status_of(error: TunebookError) -> int:
+    """Return the HTTP status that says what is wrong."""
+    if isinstance(error, RequestError):
+        return error.status
+    return 409 if isinstance(error, StorageError) else 400

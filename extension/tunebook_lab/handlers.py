@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import functools
 import json
 import math
 from http.client import responses
@@ -14,22 +15,25 @@ from jupyter_server.extension.handler import ExtensionHandlerMixin
 from pydantic import BaseModel, ValidationError
 from tornado import web
 
-from tunebook.errors import StorageError, TunebookError, shown
-from tunebook_lab.errors import RequestError
+from tunebook.errors import TunebookError, shown
+from tunebook.plain_json import parse_json
+from tunebook_lab.answers import dump
+from tunebook_lab.errors import RequestError, status_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from tunebook_lab.apart import Reader
     from tunebook_lab.services import Services
 
     Body = TypeVar("Body", bound=BaseModel)
 
 #: Longest body of a request in bytes; a parameters cell has some thousand.
 LONGEST_BODY = 1 << 20
+#: Lists and mappings in a body.
+_PARTS = 20_000
 #: Digits of a length; more are no number that a body has.
 _DIGITS = 20
-#: Items of a list that are written at once.
-_MANY = 20
 
 
 @web.stream_request_body
@@ -102,12 +106,16 @@ class Route(ExtensionHandlerMixin, APIHandler):
 
     def body(self, kind: type[Body]) -> Body:
         """Return the body of the request, 400 if it is not what the route takes."""
+        raw = b"".join(self._pieces)
         try:
-            return kind.model_validate_json(b"".join(self._pieces))
+            parse_json(raw, parts=_PARTS)
+            return kind.model_validate_json(raw)
         except ValidationError as error:
             first = error.errors()[0]
             where = ".".join(map(str, first["loc"]))
             raise RequestError(400, f"{where or 'body'}: {first['msg']}") from None
+        except ValueError as error:
+            raise RequestError(400, f"body: {error}") from None
 
     async def beside(self, work: Callable[[], bytes]) -> bytes:
         """Do work in a thread, so that the server goes on answering; below the root no link is followed."""
@@ -125,12 +133,23 @@ class Route(ExtensionHandlerMixin, APIHandler):
         self.set_status(status)
         await self.finish(body)
 
+    async def apart(self, reader: Reader, job: str, **arguments: Any) -> None:  # noqa: ANN401
+        """Have a job done in a process that can be ended, and answer with its result as JSON."""
+        reader.admit()
+        try:
+            body = await asyncio.get_running_loop().run_in_executor(
+                reader.threads, functools.partial(reader.call, job, arguments)
+            )
+        finally:
+            reader.dismiss()
+        await self.finish(body)
+
     def write_error(self, status_code: int, **kwargs: Any) -> None:  # noqa: ANN401
         """Say in one line what went wrong."""
         error = kwargs.get("exc_info", (None, None))[1]
         message = responses.get(status_code, "unknown error")
         if isinstance(error, TunebookError):
-            status_code, message = _status(error), str(error)
+            status_code, message = status_of(error), str(error)
         elif isinstance(error, web.HTTPError):
             message = str(error.log_message or error.reason or message)
         self.set_status(status_code)
@@ -142,42 +161,3 @@ class Route(ExtensionHandlerMixin, APIHandler):
             self.log.info("tunebook: %s", value)
         else:
             super().log_exception(typ, value, tb)
-
-
-def _status(error: TunebookError) -> int:
-    if isinstance(error, RequestError):
-        return error.status
-    if isinstance(error, StorageError):
-        return 409
-    return 400
-
-
-def dump(value: Any) -> bytes:  # noqa: ANN401
-    """Write JSON; numbers that are not finite become ``null``, which every reader knows."""
-    if isinstance(value, dict) and any(isinstance(inner, list) and len(inner) > _MANY for inner in value.values()):
-        return b"{" + b",".join(_dump(key) + b":" + _dump_list(inner) for key, inner in value.items()) + b"}"
-    return _dump(value)
-
-
-def _dump_list(value: Any) -> bytes:  # noqa: ANN401
-    """Write a long list item by item: one call for a thousand runs would keep all threads waiting."""
-    if isinstance(value, list) and len(value) > _MANY:
-        return b"[" + b",".join(map(_dump, value)) + b"]"
-    return _dump(value)
-
-
-def _dump(value: Any) -> bytes:  # noqa: ANN401
-    try:
-        return json.dumps(value, allow_nan=False, separators=(",", ":")).encode()
-    except ValueError:
-        return json.dumps(_finite(value), allow_nan=False, separators=(",", ":")).encode()
-
-
-def _finite(value: Any) -> Any:  # noqa: ANN401
-    if isinstance(value, float):
-        return value if math.isfinite(value) else None
-    if isinstance(value, dict):
-        return {key: _finite(inner) for key, inner in value.items()}
-    if isinstance(value, (list, tuple)):
-        return [_finite(inner) for inner in value]
-    return value

@@ -8,6 +8,7 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 from tunebook.opening import status
+from tunebook_lab.apart import Reader
 from tunebook_lab.curves import Logs
 from tunebook_lab.job_queue import Queue
 from tunebook_lab.paths import Root
@@ -53,6 +54,8 @@ class Services:
         self.logs = Logs()
         self.index = RunIndex(self.root, self.log)
         self.queue = Queue(queue_dir, self.root, max_running, place)
+        # A long look at data keeps no form waiting.
+        self.looks, self.forms = Reader(self.root.folder), Reader(self.root.folder)
         self.threads = ThreadPoolExecutor(_THREADS, thread_name_prefix="tunebook-lab")
 
     @contextmanager
@@ -79,6 +82,8 @@ class Services:
 
     def close(self) -> None:
         """Let the threads go; background runs go on."""
+        self.looks.close()
+        self.forms.close()
         self.threads.shutdown(wait=False, cancel_futures=True)
 
 

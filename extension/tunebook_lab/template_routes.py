@@ -10,11 +10,10 @@ from tornado import web
 
 from tunebook import machine
 from tunebook_lab import bodies
-from tunebook_lab.datasets import look
 from tunebook_lab.errors import RequestError
-from tunebook_lab.forms import cell_form, check, describe_templates, rewrite, template_form
+from tunebook_lab.forms import describe_templates, template_form
 from tunebook_lab.handlers import Route
-from tunebook_lab.notebooks import copy_notebook, create_notebook, notebook_form
+from tunebook_lab.notebooks import copy_notebook, create_notebook
 
 
 class Status(Route):
@@ -88,15 +87,14 @@ class NotebookForm(Route):
     @authorized
     async def get(self) -> None:
         """Give that of a notebook on the disk."""
-        path = self.text("path")
-        await self.answer(lambda: notebook_form(self.services.root, path))
+        await self.apart(self.services.forms, "notebook form", path=self.text("path"))
 
     @web.authenticated
     @authorized
     async def post(self) -> None:
         """Give that of an open notebook's cell."""
         cell = self.body(bodies.Cell)
-        await self.answer(lambda: cell_form(cell.task, cell.source))
+        await self.apart(self.services.forms, "cell form", task=cell.task, source=cell.source)
 
 
 class Parameters(Route):
@@ -107,7 +105,7 @@ class Parameters(Route):
     async def post(self) -> None:
         """Return it with other values."""
         cell = self.body(bodies.NewCell)
-        await self.answer(lambda: {"source": rewrite(cell.task, cell.source, cell.values)})
+        await self.apart(self.services.forms, "rewrite", task=cell.task, source=cell.source, values=cell.values)
 
 
 class Check(Route):
@@ -117,8 +115,8 @@ class Check(Route):
     @authorized
     async def post(self) -> None:
         """Say which are right."""
-        given = self.body(bodies.Values)
-        await self.answer(lambda: check(given.task, given.values))
+        given = self.body(bodies.Check)
+        await self.apart(self.services.forms, "check", task=given.task, values=given.values)
 
 
 class Data(Route):
@@ -129,4 +127,4 @@ class Data(Route):
     async def get(self) -> None:
         """Look at one."""
         path, folder = self.text("path"), self.text("folder", "")
-        await self.answer(lambda: look(self.services.root, path, folder))
+        await self.apart(self.services.looks, "data", path=path, folder=folder)
