@@ -16,6 +16,7 @@ from pathlib import PurePath
 from typing import TYPE_CHECKING, NamedTuple
 
 from tunebook.errors import shown
+from tunebook.opening import leads_out, scanning
 from tunebook.split_names import split_of
 
 if TYPE_CHECKING:
@@ -185,11 +186,15 @@ class _Walk:
     def _scan(self, folder: str) -> list[_Entry]:
         """Return what a folder holds, by name, without what is hidden or a system's."""
         found: list[_Entry] = []
-        with os.scandir(folder) as entries:
+        with scanning(folder) as entries:
             for entry in entries:
                 self._count()
                 if not is_system(entry.name):
-                    found.append(_Entry(entry.name, entry.path, _is_folder(entry), _is_file(entry)))
+                    path = f"{folder}/{entry.name}"
+                    # Whoever shows a folder to others shows nothing behind links that lead out of it.
+                    is_out = entry.is_symlink() and leads_out(path)
+                    is_folder, is_file = (False, False) if is_out else (_is_folder(entry), _is_file(entry))
+                    found.append(_Entry(entry.name, path, is_folder, is_file))
         return sorted(found)
 
     def _count(self) -> None:

@@ -13,11 +13,11 @@ import secrets
 import stat
 from contextlib import contextmanager, suppress
 from contextvars import ContextVar
+from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
-    from pathlib import Path
 
 #: Bytes of a file in a run directory that a person might read: a recipe, a text beside a figure.
 SMALL = 4 << 20
@@ -210,6 +210,34 @@ def names_in(path: Path) -> list[str]:
     """Return the names in a folder in no order; OSError where there is none."""
     with folder_open(path) as descriptor, os.scandir(descriptor) as entries:
         return [entry.name for entry in entries]
+
+
+def leads_out(path: str) -> bool:
+    """Say whether a link leads out of the folder that is confined to; ``False`` while nothing is."""
+    root = _root.get()
+    return root is not None and not Path(os.path.realpath(path)).is_relative_to(root)
+
+
+@contextmanager
+def scanning(folder: str) -> Iterator[Iterator[os.DirEntry[str]]]:
+    """
+    Scan a folder to which links may lead, as a folder of data is: while confined they must stay below.
+
+    Raises
+    ------
+    OSError
+        There is no such folder, or a link leads out of the folder that is confined to.
+    """
+    root = _root.get()
+    if root is None:
+        with os.scandir(folder) as entries:
+            yield entries
+        return
+    place = Path(os.path.realpath(folder))
+    if not place.is_relative_to(root):
+        raise OSError(errno.EACCES, "a link leads out of the folder that is shown")
+    with folder_open(place) as descriptor, os.scandir(descriptor) as entries:
+        yield entries
 
 
 def write_below(path: Path, content: bytes, *, durable: bool) -> bool:

@@ -185,6 +185,8 @@ class Reader:
         try:
             head, body = self._ask(request)
         except _Gone:  # it went while it waited, as after a while without work
+            if self._is_closed:
+                raise RequestError(503, "the server ends") from None
             head, body = self._ask(request, is_last=True)
         if "status" in head:
             raise RequestError(int(head["status"]), str(head["message"]))

@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 #: Longest body of a request in bytes; a parameters cell has some thousand.
 LONGEST_BODY = 1 << 20
 #: Lists and mappings in a body.
-_PARTS = 20_000
+_PARTS = 200_000
 #: Digits of a length; more are no number that a body has.
 _DIGITS = 20
 
