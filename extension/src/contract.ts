@@ -117,14 +117,44 @@ export interface IRunRow {
   readonly freeze: string;
   readonly model: string;
   readonly data: string;
+  /** Parameters that are not the defaults, beside model and data, as texts. */
+  readonly chosen: { readonly [name: string]: string };
+  readonly star: boolean;
+  readonly tags: readonly string[];
+  readonly note: string;
   readonly job: string;
   readonly position: number | null;
   readonly resumable: boolean;
+  /** Why it cannot be resumed; empty where it can. */
+  readonly obstacle: string;
   readonly controllable: boolean;
   readonly notebook: string;
   readonly report: boolean;
   readonly trials: { readonly done: number; readonly total: number } | null;
   readonly damaged: boolean;
+}
+
+/** What a person writes beside a run. */
+export interface INotes {
+  readonly star: boolean;
+  readonly tags: readonly string[];
+  readonly note: string;
+}
+
+/** What a form begins with that runs a run again. */
+export interface IAgain {
+  readonly template: string;
+  readonly notebook: string;
+  readonly name: string;
+  readonly folder: string;
+  readonly values: Values;
+  readonly left_out: readonly string[];
+  readonly sweep: {
+    readonly space: { readonly [name: string]: string };
+    readonly trials: number | null;
+    readonly method: 'bayesian' | 'random' | 'grid';
+    readonly objectives: readonly string[];
+  } | null;
 }
 
 export interface IRunList {

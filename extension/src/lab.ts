@@ -91,7 +91,9 @@ export const lab: JupyterFrontEndPlugin<void> = {
     }
     if (palette) {
       const { form, showRuns, refresh, parameters, runNotebook, limit } = commandIds;
+      const { resumeRun, runAgain, starRun, noteRun } = commandIds;
       addToPalette(palette, [form, showRuns, refresh, parameters, runNotebook, limit]);
+      addToPalette(palette, [resumeRun, runAgain, starRun, noteRun], { palette: true });
       addToPalette(palette, [commandIds.hold], { held: true });
       addToPalette(palette, [commandIds.hold], { held: false });
     }

@@ -2,6 +2,8 @@ import { JupyterFrontEnd } from '@jupyterlab/application';
 import { Notification } from '@jupyterlab/apputils';
 
 import { commandIds } from './commands';
+import type { IRunRow } from './contract';
+import { ending, isBelow } from './runs/words';
 import { oneLine } from './server';
 import { trans } from './translation';
 
@@ -12,6 +14,29 @@ export function announce(app: JupyterFrontEnd, title: string, isSearch: boolean)
     autoClose: 4000,
     actions: [{ label: trans.__('Show runs'), callback: () => void app.commands.execute(commandIds.showRuns) }]
   });
+}
+
+/** Say how a run ended: amber for a model that is below its baseline. */
+export function tellEnd(app: JupyterFrontEnd, row: IRunRow): void {
+  const said = trans.__('%1: %2', row.name, ending(row));
+  const options = {
+    autoClose: 15_000,
+    actions: [
+      {
+        label: trans.__('Show run'),
+        callback: () => void app.commands.execute(commandIds.openRun, { paths: [row.path] })
+      }
+    ]
+  };
+  if (isBelow(row)) {
+    Notification.warning(said, options);
+  } else if (row.state === 'finished') {
+    Notification.success(said, options);
+  } else if (row.state === 'failed' || row.state === 'died') {
+    Notification.error(said, options);
+  } else {
+    Notification.info(said, options);
+  }
 }
 
 /** Tell of a failure in one line. */

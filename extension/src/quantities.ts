@@ -1,3 +1,5 @@
+import { trans } from './translation';
+
 const units = ['B', 'kB', 'MB', 'GB', 'TB'];
 
 /** Write a number of bytes in few words: 1100000000 is "1.1 GB". */
@@ -46,6 +48,33 @@ export function moment(seconds: number): string {
     `${date.getFullYear()}-${two(date.getMonth() + 1)}-${two(date.getDate())} ` +
     `${two(date.getHours())}:${two(date.getMinutes())}`
   );
+}
+
+/** Write how long ago something was, in one word: "now", "5 min", "3 h", "12 d", "2 y". */
+export function age(seconds: number, now: number = Date.now() / 1000): string {
+  const past = Math.max(0, now - seconds);
+  const steps: [number, string][] = [
+    [365 * 86400, 'y'],
+    [86400, 'd'],
+    [3600, 'h'],
+    [60, 'min']
+  ];
+  for (const [length, unit] of steps) {
+    if (past >= length) {
+      return `${Math.floor(past / length)} ${unit}`;
+    }
+  }
+  return trans.__('now');
+}
+
+/** Write two scores in as many digits as tell them apart. */
+export function scores(first: number, second: number, digits = 2): [string, string] {
+  for (let more = digits; more < 6; more += 1) {
+    if (score(first, more) !== score(second, more)) {
+      return [score(first, more), score(second, more)];
+    }
+  }
+  return [score(first, digits), score(second, digits)];
 }
 
 /** Write any recipe value as the parameters cell would show it. */

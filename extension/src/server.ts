@@ -2,6 +2,7 @@ import { URLExt } from '@jupyterlab/coreutils';
 import { ServerConnection } from '@jupyterlab/services';
 
 import type {
+  IAgain,
   IChecked,
   IComparison,
   IData,
@@ -9,6 +10,7 @@ import type {
   IHistogram,
   IJob,
   INewJob,
+  INotes,
   IQueue,
   IRunDetail,
   IRunList,
@@ -69,8 +71,17 @@ export class Server {
     return this.json('POST', 'parameters/check', {}, { task, values });
   }
 
-  async createNotebook(template: string, folder: string, values: Values): Promise<string> {
-    return (await this.json<{ path: string }>('POST', 'notebooks', {}, { template, folder, values })).path;
+  /** The form of a notebook on the disk. */
+  notebookForm(path: string): Promise<IForm> {
+    return this.json('GET', 'notebooks/form', { path });
+  }
+
+  async createNotebook(
+    from: { readonly template: string } | { readonly notebook: string; readonly name: string },
+    folder: string,
+    values: Values
+  ): Promise<string> {
+    return (await this.json<{ path: string }>('POST', 'notebooks', {}, { ...from, folder, values })).path;
   }
 
   data(path: string, folder: string): Promise<IData> {
@@ -87,6 +98,15 @@ export class Server {
 
   async rename(path: string, name: string): Promise<string> {
     return (await this.json<{ path: string }>('PATCH', 'run', { path }, { name })).path;
+  }
+
+  /** Write some of what stands beside a run. */
+  notes(path: string, change: Partial<INotes>): Promise<INotes> {
+    return this.json('PATCH', 'run/notes', { path }, change);
+  }
+
+  again(path: string): Promise<IAgain> {
+    return this.json('GET', 'run/again', { path });
   }
 
   async remove(path: string): Promise<void> {

@@ -1,5 +1,6 @@
 import { ILayoutRestorer, JupyterFrontEnd } from '@jupyterlab/application';
 import { MainAreaWidget, WidgetTracker } from '@jupyterlab/apputils';
+import { PathExt } from '@jupyterlab/coreutils';
 import { IDocumentManager } from '@jupyterlab/docmanager';
 import { IDefaultFileBrowser } from '@jupyterlab/filebrowser';
 import { ReadonlyPartialJSONObject } from '@lumino/coreutils';
@@ -13,9 +14,10 @@ import type { Server } from '../server';
 import { trans } from '../translation';
 import { chooseTemplate } from './choice';
 import { dataSource } from './data';
+import type { IOrigin } from './again';
 import { FormPanel, IFormSource } from './panel';
 import { changed, Values } from './schema';
-import { sweepOf } from './search';
+import { ISearch, sweepOf } from './search';
 
 export interface IFormParts {
   readonly app: JupyterFrontEnd;
@@ -28,6 +30,11 @@ export interface IFormParts {
 
 interface IFormArguments {
   readonly template?: string;
+  /** The notebook of a run, in place of a template, and what its copy is called. */
+  readonly notebook?: string;
+  readonly notebookName?: string;
+  readonly origin?: IOrigin;
+  readonly search?: ISearch | null;
   readonly cwd?: string;
   readonly values?: Values;
   readonly icon?: string;
@@ -50,6 +57,7 @@ export function addForms(parts: IFormParts): void {
         type: 'object',
         properties: {
           template: { type: 'string', description: 'Name of the template; asked for when it is missing' },
+          notebook: { type: 'string', description: 'Path of the notebook of a run, in place of a template' },
           cwd: { type: 'string', description: 'Folder for the notebook' },
           values: { type: 'object', description: 'Parameters that are not the defaults' }
         }
@@ -57,24 +65,25 @@ export function addForms(parts: IFormParts): void {
     },
     execute: async args => {
       const asked = args as unknown as IFormArguments;
-      const template = asked.template ?? (await chooseTemplate(server));
-      if (!template) {
+      const template = asked.template || (asked.notebook ? '' : await chooseTemplate(server));
+      if (template === undefined) {
         return undefined;
       }
       const folder = asked.cwd ?? browser?.model.path ?? '';
-      const source = formSource(parts, template, folder, {
+      const source = formSource(parts, { ...asked, template }, folder, {
         close: () => widget.dispose(),
         title: title => {
           widget.title.label = title;
         }
       });
       const panel = new FormPanel(source, {
-        ...parts.preferences.defaults(template),
+        // A run again is that run, and not what somebody prefers since.
+        ...(asked.origin ? {} : parts.preferences.defaults(template)),
         ...asked.values
       });
       const widget = new MainAreaWidget({ content: panel });
       widget.id = `tunebook-form-${(number += 1)}`;
-      widget.title.label = asked.title || template;
+      widget.title.label = asked.title || template || PathExt.basename(asked.notebook ?? '');
       widget.title.caption = trans.__('Parameters of a new notebook');
       widget.title.icon = templateIcon(String(asked.icon), template);
       widget.title.closable = true;
@@ -100,18 +109,26 @@ interface ITab {
   readonly title: (title: string) => void;
 }
 
-function formSource(parts: IFormParts, template: string, folder: string, tab: ITab): IFormSource {
+function formSource(parts: IFormParts, asked: IFormArguments, folder: string, tab: ITab): IFormSource {
   const { app, server, documents } = parts;
+  const { template = '', notebook = '', origin } = asked;
+  const from = notebook ? { notebook, name: asked.notebookName || 'notebook' } : { template };
+  const job = notebook ? { notebook } : { template };
   let form: Promise<IForm> = Promise.reject(new Error('not loaded yet'));
   form.catch(() => undefined); // what is wrong shows where the form would be
   const only = async (values: Values): Promise<Values> => changed(values, (await form).values);
   return {
     load: async () => {
-      form = server.templateForm(template);
+      form = notebook ? server.notebookForm(notebook) : server.templateForm(template);
       const loaded = await form;
-      tab.title(loaded.title || template);
+      if (!origin) {
+        tab.title(loaded.title || template);
+      }
       return loaded;
     },
+    title: origin ? trans.__('%1 again', origin.name) : undefined,
+    origin,
+    startSearch: asked.search ?? undefined,
     where: folder ? trans.__('in %1', folder) : '',
     ...dataSource(server, documents, folder),
     check: async values => {
@@ -125,8 +142,8 @@ function formSource(parts: IFormParts, template: string, folder: string, tab: IT
         searches: true,
         run: async (values, search) => {
           const sweep = sweepOf(search);
-          const job = await server.submit({ template, folder, values: await only(values), sweep });
-          announce(app, job.title || template, sweep !== undefined);
+          const queued = await server.submit({ ...job, folder, values: await only(values), sweep });
+          announce(app, queued.title || template, sweep !== undefined);
         }
       },
       {
@@ -134,7 +151,7 @@ function formSource(parts: IFormParts, template: string, folder: string, tab: IT
         accent: true,
         searches: false,
         run: async values => {
-          const path = await server.createNotebook(template, folder, await only(values));
+          const path = await server.createNotebook(from, folder, await only(values));
           await app.commands.execute('docmanager:open', { path });
           tab.close();
         }

@@ -8,6 +8,8 @@ import type { IData, IForm } from '../contract';
 import { bytes } from '../quantities';
 import { oneLine } from '../server';
 import { language, trans } from '../translation';
+import type { IOrigin } from './again';
+import { Changes } from './changes';
 import { formFields, formTemplates, IFormContext, uiSchemaOf } from './layout';
 import { settled, unsettled, useLook } from './look';
 import { changed, label, resolved, Values } from './schema';
@@ -36,6 +38,10 @@ export interface IFormViewProps {
   readonly look: (data: string) => Promise<IData | undefined>;
   readonly check: (values: Values) => Promise<{ readonly [name: string]: string }>;
   readonly onChange: (values: Values) => void;
+  /** The run with whose values the form began. */
+  readonly origin?: IOrigin;
+  /** The search with which the form began. */
+  readonly startSearch?: ISearch;
 }
 
 /** Wait in ms after a key before the server is asked what it thinks of the values. */
@@ -48,7 +54,7 @@ export function FormView(props: IFormViewProps): JSX.Element {
   const uiSchema = React.useMemo(() => uiSchemaOf(schema), [schema]);
   const [values, setValues] = React.useState<Values>({ ...form.defaults, ...form.values, ...props.start });
   const [problems, setProblems] = React.useState(form.problems);
-  const [search, setSearch] = React.useState<ISearch>(noSearch);
+  const [search, setSearch] = React.useState<ISearch>(props.startSearch ?? noSearch);
   const [failure, setFailure] = React.useState('');
   const [busy, setBusy] = React.useState('');
   const latest = React.useRef(values);
@@ -129,6 +135,7 @@ export function FormView(props: IFormViewProps): JSX.Element {
         </div>
         <Cost form={form} model={values.model} />
       </header>
+      {props.origin && <Changes origin={props.origin} values={values} />}
       <div className="jp-Tunebook-Form-body">
         <FormComponent
           schema={schema as RJSFSchema}

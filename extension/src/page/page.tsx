@@ -9,7 +9,9 @@ import type { IComparison, IRunDetail, IRunRow, ITrials } from '../contract';
 import { Trouble, Waiting } from '../notices';
 import { complain } from '../notifications';
 import type { RunActions } from '../runs/actions';
-import { spoken, standing, timeLeft } from '../runs/words';
+import { besideState, Column } from '../runs/columns';
+import { RunNotes } from '../runs/notes';
+import { isBelow, mark, spoken, standing, timeLeft } from '../runs/words';
 import type { Server } from '../server';
 import { trans } from '../translation';
 import { ICardSource, ModelCard } from './card';
@@ -176,11 +178,16 @@ function SinglePage(props: {
   ];
   return (
     <div className="jp-Tunebook-Page-body">
-      <header className="jp-Tunebook-Page-header">
-        <span className={`jp-Tunebook-Dot jp-Tunebook-state-${row.paused ? 'paused' : row.state}`} />
-        <h2 title={row.path}>{row.name}</h2>
+      <header className="jp-Tunebook-Page-header" data-tunebook-run={row.path} data-below={isBelow(row) || undefined}>
+        <span className={`jp-Tunebook-Dot jp-Tunebook-state-${mark(row)}`} />
+        <h2 title={row.path}>
+          {row.star ? '★ ' : ''}
+          {row.name}
+        </h2>
         <span className="jp-Tunebook-Page-standing" title={spoken(row)}>
-          {[standing(row), timeLeft(row), row.model, row.data].filter(Boolean).join(' · ')}
+          {[standing(row), timeLeft(row), ...besideState(row, new Set<Column>(['baseline', 'age'])), row.model, row.data]
+            .filter(Boolean)
+            .join(' · ')}
         </span>
         <span className="jp-Tunebook-Page-buttons">
           <button
@@ -208,6 +215,7 @@ function SinglePage(props: {
             ))}
         </span>
       </header>
+      <RunNotes row={row} />
       <Tabs tabs={tabs.filter(([, , isThere]) => isThere)} current={tab} onChange={setTab} />
       <div className="jp-Tunebook-Page-tab" role="tabpanel" data-tab={tab}>
         {tab === 'curves' && <CurvesHost feed={feed} title={trans.__('Curves')} canCommand={row.controllable} />}

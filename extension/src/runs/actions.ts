@@ -4,10 +4,12 @@ import { InputDialog, Notification } from '@jupyterlab/apputils';
 import { commandIds } from '../commands';
 import type { IRunRow } from '../contract';
 import { sure } from '../form/choice';
+import { againForm } from '../form/again';
 import { complain } from '../notifications';
 import type { Server } from '../server';
 import { trans } from '../translation';
 import { showLog } from './log';
+import { askNotes } from './notes';
 import type { RunStore } from './store';
 
 /** Something that can be done with a run, as a button. */
@@ -37,7 +39,7 @@ export class RunActions {
     }
     if (row.controllable) {
       if (row.paused) {
-        add('resume', trans.__('Resume'), () => this.command(row, 'resume'));
+        add('continue', trans.__('Continue'), () => this.command(row, 'resume'));
       } else if (row.kind !== 'sweep') {
         add('pause', trans.__('Pause'), () => this.command(row, 'pause'));
       }
@@ -49,13 +51,20 @@ export class RunActions {
       add('cancel', trans.__('Take out of the queue'), () => this.cancel(row));
     }
     if (row.resumable) {
-      add('go-on', trans.__('Go on'), () => this.goOn(row));
+      add('resume', trans.__('Resume'), () => this.goOn(row));
+    }
+    if (canRunAgain(row)) {
+      add('again', trans.__('Run again with changes'), () => this.again(row));
     }
     if (row.notebook) {
       add('notebook', trans.__('Notebook'), () => this.notebook(row));
     }
     if (row.job && row.state !== 'queued') {
       add('log', trans.__('Log'), () => this.log(row));
+    }
+    if (hasFolder) {
+      add('star', row.star ? trans.__('Unstar') : trans.__('Star'), () => this.writeStar(row));
+      add('notes', trans.__('Tags, note…'), () => this.note(row));
     }
     if (row.state !== 'running' && hasFolder) {
       add('rename', trans.__('Rename'), () => this.rename(row));
@@ -70,6 +79,31 @@ export class RunActions {
 
   async compare(rows: readonly IRunRow[]): Promise<void> {
     await this.app.commands.execute(commandIds.openRun, { paths: rows.map(row => row.path) });
+  }
+
+  /** Go on with a run in the background, or say in one line why it cannot be. */
+  async resume(row: IRunRow): Promise<void> {
+    await this.guarded(() => this.goOn(row));
+  }
+
+  /** Open the form with what a run was given. */
+  async runAgain(row: IRunRow): Promise<void> {
+    await this.guarded(() => this.again(row));
+  }
+
+  /** Give a run a star, or take it away. */
+  async star(row: IRunRow): Promise<void> {
+    await this.guarded(() => this.writeStar(row));
+  }
+
+  /** Ask for a run's tags and note. */
+  async editNotes(row: IRunRow): Promise<void> {
+    await this.guarded(() => this.note(row));
+  }
+
+  /** End a run with a checkpoint. */
+  async stop(row: IRunRow): Promise<void> {
+    await this.guarded(() => (row.controllable ? this.command(row, 'stop') : this.cancel(row)));
   }
 
   async rename(row: IRunRow): Promise<void> {
@@ -116,8 +150,30 @@ export class RunActions {
   }
 
   private async goOn(row: IRunRow): Promise<void> {
+    if (row.obstacle) {
+      throw new Error(trans.__('%1 cannot be resumed: %2', row.name, row.obstacle));
+    }
     await this.server.submit({ resume: row.path });
-    Notification.info(trans.__('%1 goes on in the background', row.name), { autoClose: 3000 });
+    Notification.info(trans.__('%1 goes on in the background, from its last checkpoint', row.name), {
+      autoClose: 5000,
+      actions: [{ label: trans.__('Show run'), callback: () => void this.open(row) }]
+    });
+  }
+
+  private async again(row: IRunRow): Promise<void> {
+    const args = againForm(row, await this.server.again(row.path));
+    await this.app.commands.execute(commandIds.form, args);
+  }
+
+  private async writeStar(row: IRunRow): Promise<void> {
+    await this.server.notes(row.path, { star: !row.star });
+  }
+
+  private async note(row: IRunRow): Promise<void> {
+    const notes = await askNotes(row);
+    if (notes) {
+      await this.server.notes(row.path, notes);
+    }
   }
 
   private async notebook(row: IRunRow): Promise<void> {
@@ -137,4 +193,9 @@ export class RunActions {
     }
     await this.store.refresh();
   }
+}
+
+/** Whether there is enough of a run to run it again: what it was given, and a task. */
+export function canRunAgain(row: IRunRow): boolean {
+  return row.kind !== 'notebook' && row.state !== 'unreadable' && row.task !== '' && row.model !== '';
 }

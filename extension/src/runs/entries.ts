@@ -1,19 +1,36 @@
 import type { IRunRow, ITrial, ITrials, RunState } from '../contract';
+import { allColumns, Column, firstColumns } from './columns';
+import { isBelow } from './words';
 
 /** How the list is ordered. */
 export type Order = 'newest' | 'name' | 'score' | 'gap' | 'state';
 
 /** Which runs are listed. */
-export type Filter = 'all' | 'active' | 'finished' | 'stopped' | 'sweeps';
+export type Filter = 'all' | 'starred' | 'active' | 'finished' | 'below' | 'stopped' | 'sweeps';
 
 /** What the list shows, and how. */
 export interface IView {
   readonly order: Order;
   readonly filter: Filter;
   readonly search: string;
+  readonly columns: readonly Column[];
 }
 
-export const firstView: IView = { order: 'newest', filter: 'all', search: '' };
+export const firstView: IView = { order: 'newest', filter: 'all', search: '', columns: firstColumns };
+
+/** Take a view as it was kept, of which a version of another time may have known other things. */
+export function keptView(saved: unknown): IView {
+  const { order, filter, search, columns } = (saved ?? {}) as Partial<Record<keyof IView, unknown>>;
+  return {
+    order: orders.includes(order as Order) ? (order as Order) : firstView.order,
+    filter: filters.includes(filter as Filter) ? (filter as Filter) : firstView.filter,
+    search: typeof search === 'string' ? search : '',
+    columns: Array.isArray(columns) ? allColumns.filter(column => columns.includes(column)) : firstColumns
+  };
+}
+
+const orders: readonly Order[] = ['newest', 'name', 'score', 'gap', 'state'];
+const filters: readonly Filter[] = ['all', 'starred', 'active', 'finished', 'below', 'stopped', 'sweeps'];
 
 /** A line of the list: a run, a sweep, or a trial below an unfolded sweep. */
 export type Entry =
@@ -38,7 +55,7 @@ export function entries(
   view: IView
 ): Entry[] {
   const words = view.search.toLowerCase().split(/\s+/).filter(Boolean);
-  const found = [...rows].filter(row => passes(row, view.filter) && words.every(word => text(row).includes(word)));
+  const found = [...rows].filter(row => passes(row, view.filter) && hasAll(row, words));
   found.sort((a, b) => before(a, b, view.order) || newest(a, b) || compare(a.path, b.path));
   const lines: Entry[] = [];
   for (const row of found) {
@@ -57,6 +74,15 @@ export function scoreOf(row: IRunRow): number | null {
   return row.best?.value ?? row.metric;
 }
 
+/** Whether a run holds all words; a word that begins with # is the beginning of a tag. */
+function hasAll(row: IRunRow, words: readonly string[]): boolean {
+  if (words.length === 0) {
+    return true;
+  }
+  const whole = text(row);
+  return words.every(word => whole.includes(word));
+}
+
 function passes(row: IRunRow, filter: Filter): boolean {
   switch (filter) {
     case 'all':
@@ -65,6 +91,10 @@ function passes(row: IRunRow, filter: Filter): boolean {
       return row.state === 'running' || row.state === 'queued';
     case 'finished':
       return row.state === 'finished';
+    case 'starred':
+      return row.star;
+    case 'below':
+      return isBelow(row);
     case 'sweeps':
       return row.kind === 'sweep';
     default:
@@ -73,7 +103,10 @@ function passes(row: IRunRow, filter: Filter): boolean {
 }
 
 function text(row: IRunRow): string {
-  return `${row.name} ${row.folder} ${row.model} ${row.data} ${row.task} ${row.state} ${row.message}`.toLowerCase();
+  const chosen = Object.entries(row.chosen).map(([name, value]) => `${name} ${value}`);
+  const tags = row.tags.map(tag => `#${tag.replace(/\s+/g, '-')} ${tag}`);
+  const parts = [row.name, row.folder, row.model, row.data, row.task, row.state, row.message, ...chosen, ...tags, row.note];
+  return parts.join(' ').toLowerCase();
 }
 
 function before(a: IRunRow, b: IRunRow, order: Order): number {

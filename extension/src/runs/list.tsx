@@ -3,13 +3,14 @@ import * as React from 'react';
 import type { IRunRow } from '../contract';
 import { trans } from '../translation';
 import { Entry } from './entries';
-import { Row, ROW_HEIGHT } from './rows';
+import { ILook, Row, rowHeight } from './rows';
 
 /** Lines drawn above and below what is in sight, so that fast scrolling meets no white. */
 const SPARE = 8;
 
 export interface IListProps {
   readonly entries: readonly Entry[];
+  readonly look: ILook;
   readonly active: string;
   readonly selected: ReadonlySet<string>;
   readonly unfolded: ReadonlySet<string>;
@@ -19,11 +20,13 @@ export interface IListProps {
   readonly onOpen: (row: IRunRow) => void;
   readonly onRename: (row: IRunRow) => void;
   readonly onDelete: () => void;
+  readonly onStar: (row: IRunRow) => void;
 }
 
 /** The runs as a tree of which only the lines in sight are in the page. */
 export function RunList(props: IListProps): JSX.Element {
   const { entries, active, selected, unfolded } = props;
+  const line = rowHeight(props.look.columns);
   const host = React.useRef<HTMLDivElement>(null);
   const [top, setTop] = React.useState(0);
   const [height, setHeight] = React.useState(600);
@@ -41,8 +44,8 @@ export function RunList(props: IListProps): JSX.Element {
   }, []);
 
   const place = entries.findIndex(entry => entry.key === active);
-  const first = Math.max(0, Math.floor(top / ROW_HEIGHT) - SPARE);
-  const last = Math.min(entries.length, Math.ceil((top + height) / ROW_HEIGHT) + SPARE);
+  const first = Math.max(0, Math.floor(top / line) - SPARE);
+  const last = Math.min(entries.length, Math.ceil((top + height) / line) + SPARE);
 
   const go = (to: number, extend: boolean): void => {
     const next = Math.max(0, Math.min(entries.length - 1, to));
@@ -56,7 +59,7 @@ export function RunList(props: IListProps): JSX.Element {
     } else {
       anchor.current = entry.key;
     }
-    reveal(host.current, next);
+    reveal(host.current, next, line);
   };
   const pick = (entry: Entry, event: React.MouseEvent): void => {
     if (event.button !== 0) {
@@ -77,7 +80,7 @@ export function RunList(props: IListProps): JSX.Element {
   };
   const key = (event: React.KeyboardEvent): void => {
     const entry = entries[place];
-    const page = Math.max(1, Math.floor(height / ROW_HEIGHT) - 1);
+    const page = Math.max(1, Math.floor(height / line) - 1);
     const moves: Record<string, number> = {
       ArrowDown: place + 1,
       ArrowUp: Math.max(0, place - 1),
@@ -96,6 +99,8 @@ export function RunList(props: IListProps): JSX.Element {
       props.onOpen(entry.row);
     } else if (entry && event.key === 'F2') {
       props.onRename(entry.row);
+    } else if (entry?.kind === 'run' && (event.key === 's' || event.key === 'S') && !event.ctrlKey && !event.metaKey) {
+      props.onStar(entry.row);
     } else if (entry && event.key === 'Delete') {
       props.onDelete();
     } else if (entry && (event.key === 'ArrowRight' || event.key === 'ArrowLeft')) {
@@ -128,19 +133,21 @@ export function RunList(props: IListProps): JSX.Element {
       onScroll={event => setTop(event.currentTarget.scrollTop)}
       onKeyDown={key}
     >
-      <div className="jp-Tunebook-RunList-all" role="presentation" style={{ height: entries.length * ROW_HEIGHT }}>
+      <div className="jp-Tunebook-RunList-all" role="presentation" style={{ height: entries.length * line }}>
         {entries.slice(first, last).map((entry, offset) => (
           <Row
             key={entry.key}
             id={`${base.current}-${first + offset}`}
             entry={entry}
             place={first + offset}
+            look={props.look}
             isActive={entry.key === active}
             isSelected={selected.has(entry.key)}
             isUnfolded={entry.kind === 'run' && unfolded.has(entry.key)}
             onFold={() => props.onFold(entry.row, !unfolded.has(entry.key))}
             onPick={event => pick(entry, event)}
             onOpen={() => props.onOpen(entry.row)}
+            onStar={() => props.onStar(entry.row)}
           />
         ))}
       </div>
@@ -163,14 +170,14 @@ function range(entries: readonly Entry[], from: string, to: string): ReadonlySet
   return new Set(some.filter(entry => entry.kind === 'run').map(entry => entry.key));
 }
 
-function reveal(node: HTMLElement | null, place: number): void {
+function reveal(node: HTMLElement | null, place: number, height: number): void {
   if (!node) {
     return;
   }
-  const above = place * ROW_HEIGHT;
+  const above = place * height;
   if (above < node.scrollTop) {
     node.scrollTop = above;
-  } else if (above + ROW_HEIGHT > node.scrollTop + node.clientHeight) {
-    node.scrollTop = above + ROW_HEIGHT - node.clientHeight;
+  } else if (above + height > node.scrollTop + node.clientHeight) {
+    node.scrollTop = above + height - node.clientHeight;
   }
 }

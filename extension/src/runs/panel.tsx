@@ -7,10 +7,14 @@ import { tunebookIcon } from '../icons';
 import { Trouble, Waiting } from '../notices';
 import { trans } from '../translation';
 import { RunActions } from './actions';
-import { entries, Entry, Filter, firstView, IView, Order } from './entries';
+import { alikeIn, allColumns, Column, columnName } from './columns';
+import { entries, Entry, Filter, firstView, IView, keptView, Order } from './entries';
 import { RunList } from './list';
+import { nameParts } from './names';
+import { RunNotes } from './notes';
+import type { ILook } from './rows';
 import { RunStore } from './store';
-import { facts, stateWord } from './words';
+import { facts, isBelow, mark, standing, stateWord } from './words';
 
 /** What the side bar remembers over a reload. */
 export interface IRemembered {
@@ -61,10 +65,10 @@ function RunsView(props: { store: RunStore; actions: RunActions; remembered: IRe
   const [unfolded, setUnfolded] = React.useState<ReadonlySet<string>>(new Set());
 
   React.useEffect(() => {
-    void remembered.load().then(saved => saved && setView({ ...firstView, ...saved }));
+    void remembered.load().then(saved => saved && setView(keptView(saved)));
   }, []);
-  const look = (change: Partial<IView>): void => {
-    const next = { ...view, ...change };
+  const change = (some: Partial<IView>): void => {
+    const next = { ...view, ...some };
     setView(next);
     remembered.save(next);
   };
@@ -79,6 +83,11 @@ function RunsView(props: { store: RunStore; actions: RunActions; remembered: IRe
     setUnfolded(next);
   };
 
+  const lines = entries(store.rows.values(), store.trials, unfolded, view);
+  const listed = lines.flatMap(line => (line.kind === 'run' ? [line.row] : []));
+  const columns = React.useMemo(() => new Set(view.columns), [view.columns]);
+  const look: ILook = useSame({ columns, alike: alikeIn(listed), names: nameParts(listed.map(row => row.name)) });
+
   if (!store.isLoaded) {
     return store.failure === undefined ? (
       <Waiting />
@@ -86,19 +95,19 @@ function RunsView(props: { store: RunStore; actions: RunActions; remembered: IRe
       <Trouble error={store.failure} retry={() => void store.refresh()} />
     );
   }
-  const lines = entries(store.rows.values(), store.trials, unfolded, view);
   const known = [...selected].filter(key => store.rows.has(key));
   const rows = known.map(key => store.rows.get(key)!);
   const current = lines.find(line => line.key === active);
   return (
     <>
-      <Head view={view} look={look} count={lines.filter(line => line.kind === 'run').length} rows={rows} actions={actions} />
+      <Head view={view} change={change} count={listed.length} rows={rows} actions={actions} />
       {store.failure !== undefined && <Trouble error={store.failure} />}
       {lines.length === 0 ? (
         <Empty isFiltered={store.rows.size > 0} />
       ) : (
         <RunList
           entries={lines}
+          look={look}
           active={active}
           selected={selected}
           unfolded={unfolded}
@@ -107,22 +116,25 @@ function RunsView(props: { store: RunStore; actions: RunActions; remembered: IRe
           onFold={fold}
           onOpen={row => void actions.open(row)}
           onRename={row => void actions.rename(row)}
+          onStar={row => void actions.star(row)}
           onDelete={() => void actions.remove(rows.length > 0 ? rows : current ? [current.row] : [])}
         />
       )}
-      {current && <Strip entry={current} actions={actions} />}
+      {current && (
+        <Strip entry={current} actions={actions} find={tag => change({ search: `#${tag.replace(/\s+/g, '-')}` })} />
+      )}
     </>
   );
 }
 
 function Head(props: {
   view: IView;
-  look: (change: Partial<IView>) => void;
+  change: (some: Partial<IView>) => void;
   count: number;
   rows: readonly IRunRow[];
   actions: RunActions;
 }): JSX.Element {
-  const { view, look, rows, actions } = props;
+  const { view, change, rows, actions } = props;
   const orders: [Order, string][] = [
     ['newest', trans.__('Newest')],
     ['name', trans.__('Name')],
@@ -132,8 +144,10 @@ function Head(props: {
   ];
   const filters: [Filter, string][] = [
     ['all', trans.__('All')],
+    ['starred', trans.__('Starred')],
     ['active', trans.__('Active')],
     ['finished', trans.__('Finished')],
+    ['below', trans.__('Below baseline')],
     ['stopped', trans.__('Stopped, failed')],
     ['sweeps', trans.__('Searches')]
   ];
@@ -157,27 +171,73 @@ function Head(props: {
       <input
         type="search"
         className="jp-mod-styled jp-Tunebook-Input"
-        placeholder={trans.__('Search runs')}
+        placeholder={trans.__('Name, model, data, #tag, lr 0.01 …')}
         aria-label={trans.__('Search runs')}
         value={view.search}
-        onChange={event => look({ search: event.target.value })}
+        onChange={event => change({ search: event.target.value })}
       />
       <div className="jp-Tunebook-Runs-view">
         <Choice
           name={trans.__('Show')}
           options={filters}
           value={view.filter}
-          onChange={filter => look({ filter: filter as Filter })}
+          onChange={filter => change({ filter: filter as Filter })}
         />
         <Choice
           name={trans.__('Order')}
           options={orders}
           value={view.order}
-          onChange={order => look({ order: order as Order })}
+          onChange={order => change({ order: order as Order })}
         />
       </div>
+      <Columns chosen={view.columns} onChange={columns => change({ columns })} />
     </div>
   );
+}
+
+/** Which facts rows show; folded until somebody wants others. */
+function Columns(props: { chosen: readonly Column[]; onChange: (columns: Column[]) => void }): JSX.Element {
+  const { chosen, onChange } = props;
+  return (
+    <details className="jp-Tunebook-Columns">
+      <summary>{trans.__('Columns')}</summary>
+      <div role="group" aria-label={trans.__('What rows show')}>
+        {allColumns.map(column => (
+          <label key={column}>
+            <input
+              type="checkbox"
+              data-column={column}
+              checked={chosen.includes(column)}
+              onChange={event =>
+                onChange(
+                  allColumns.filter(one => (one === column ? event.target.checked : chosen.includes(one)))
+                )
+              }
+            />
+            {columnName(column)}
+          </label>
+        ))}
+      </div>
+    </details>
+  );
+}
+
+/** Keep what rows have in common while it is equal, so that lines that did not change are not drawn again. */
+function useSame(look: ILook): ILook {
+  const kept = React.useRef(look);
+  const same =
+    kept.current.columns === look.columns &&
+    kept.current.alike.size === look.alike.size &&
+    [...look.alike].every(name => kept.current.alike.has(name)) &&
+    kept.current.names.size === look.names.size &&
+    [...look.names].every(([name, parts]) => {
+      const before = kept.current.names.get(name);
+      return before !== undefined && before.common === parts.common && before.shared === parts.shared;
+    });
+  if (!same) {
+    kept.current = look;
+  }
+  return kept.current;
 }
 
 function Choice(props: {
@@ -216,21 +276,27 @@ function Empty(props: { isFiltered: boolean }): JSX.Element {
 }
 
 /** What is known of the run under the cursor, and what can be done with it. */
-function Strip(props: { entry: Entry; actions: RunActions }): JSX.Element {
+function Strip(props: { entry: Entry; actions: RunActions; find: (tag: string) => void }): JSX.Element {
   const { row } = props.entry;
+  const hasEnded = ['stopped', 'failed', 'died'].includes(row.state);
   return (
     <div className="jp-Tunebook-Strip" role="group" aria-label={trans.__('Run %1', row.name)}>
       <div className="jp-Tunebook-Strip-name" title={row.path}>
-        <span className={`jp-Tunebook-Dot jp-Tunebook-state-${row.paused ? 'paused' : row.state}`} />
+        <span className={`jp-Tunebook-Dot jp-Tunebook-state-${mark(row)}`} />
         <strong>{row.name}</strong>
         <span>{stateWord(row)}</span>
       </div>
+      {isBelow(row) && <div className="jp-Tunebook-Strip-message jp-Tunebook-mod-below">{standing(row)}</div>}
       {row.message && <div className="jp-Tunebook-Strip-message">{row.message}</div>}
       {facts(row).map((line, place) => (
         <div className="jp-Tunebook-Strip-fact" key={place}>
           {line}
         </div>
       ))}
+      {hasEnded && row.obstacle && (
+        <div className="jp-Tunebook-Strip-fact">{trans.__('It cannot be resumed: %1', row.obstacle)}</div>
+      )}
+      <RunNotes row={row} find={props.find} />
       <div className="jp-Tunebook-Strip-buttons">
         {props.actions.of(row).map(action => (
           <button

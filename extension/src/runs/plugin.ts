@@ -11,7 +11,9 @@ import { trans } from '../translation';
 import { RunActions } from './actions';
 import type { IView } from './entries';
 import { IRemembered, RunsPanel } from './panel';
+import { addRunCommands } from './run-commands';
 import { RunStore } from './store';
+import { tellEnds } from './ends';
 
 export interface IRunsParts {
   readonly app: JupyterFrontEnd;
@@ -42,7 +44,9 @@ export function addRuns(parts: IRunsParts): RunActions {
     describedBy: { args: { type: 'object', properties: {} } },
     execute: () => store.refresh()
   });
+  addRunCommands(parts, store, actions);
   addQueueCommands(parts);
+  tellEnds(app, store);
   return actions;
 }
 

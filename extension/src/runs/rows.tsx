@@ -3,43 +3,60 @@ import * as React from 'react';
 
 import { score } from '../quantities';
 import { trans } from '../translation';
+import { besideState, Column, isTall, ownLine, times } from './columns';
 import { Entry, scoreOf } from './entries';
+import type { INameParts } from './names';
 import { Sparkline } from './sparkline';
-import { spoken, standing, stateWord } from './words';
+import { isBelow, mark, spoken, standing, stateWord } from './words';
+
+/** What all rows of a list have in common. */
+export interface ILook {
+  readonly columns: ReadonlySet<Column>;
+  /** Parameters that have the same value in all runs that are listed. */
+  readonly alike: ReadonlySet<string>;
+  readonly names: ReadonlyMap<string, INameParts>;
+}
 
 /** Height of a line of the list in CSS pixels: virtual rows need one that is known. */
-export const ROW_HEIGHT = 48;
+export function rowHeight(columns: ReadonlySet<Column>): number {
+  return isTall(columns) ? 66 : 48;
+}
 
 export interface IRowProps {
   readonly entry: Entry;
   readonly id: string;
   readonly place: number;
+  readonly look: ILook;
   readonly isActive: boolean;
   readonly isSelected: boolean;
   readonly isUnfolded: boolean;
   readonly onFold: () => void;
   readonly onPick: (event: React.MouseEvent) => void;
   readonly onOpen: () => void;
+  readonly onStar: () => void;
 }
 
 /** A line of the list. */
 export const Row = React.memo(function Row(props: IRowProps): JSX.Element {
   const { entry } = props;
   const isRun = entry.kind === 'run';
+  const height = rowHeight(props.look.columns);
   const classes = ['jp-Tunebook-Run', isRun ? '' : 'jp-Tunebook-mod-trial', props.isActive ? 'jp-Tunebook-mod-active' : ''];
   return (
     <div
       id={props.id}
       className={[...classes, props.isSelected ? 'jp-Tunebook-mod-selected' : ''].filter(Boolean).join(' ')}
-      style={{ height: ROW_HEIGHT, transform: `translateY(${props.place * ROW_HEIGHT}px)` }}
+      style={{ height, transform: `translateY(${props.place * height}px)` }}
       role="treeitem"
       aria-level={isRun ? 1 : 2}
       aria-selected={props.isSelected}
       aria-expanded={isRun && entry.row.kind === 'sweep' ? props.isUnfolded : undefined}
       aria-label={isRun ? spoken(entry.row) : trialWords(entry)}
-      title={isRun ? spoken(entry.row) : trialWords(entry)}
+      title={isRun ? [spoken(entry.row), times(entry.row)].filter(Boolean).join('\n') : trialWords(entry)}
       data-path={entry.row.path}
+      data-tunebook-run={isRun ? entry.row.path : undefined}
       data-state={isRun ? entry.row.state : entry.trial.state}
+      data-below={isRun && isBelow(entry.row) ? true : undefined}
       onMouseDown={props.onPick}
       onDoubleClick={props.onOpen}
     >
@@ -50,6 +67,9 @@ export const Row = React.memo(function Row(props: IRowProps): JSX.Element {
 
 function RunLine(props: IRowProps): JSX.Element {
   const { row } = props.entry;
+  const { columns, alike, names } = props.look;
+  const tags = columns.has('tags') ? row.tags : [];
+  const line = ownLine(row, columns, alike);
   const isLive = row.state === 'running';
   return (
     <>
@@ -66,20 +86,57 @@ function RunLine(props: IRowProps): JSX.Element {
             {props.isUnfolded ? <caretDownIcon.react tag="span" /> : <caretRightIcon.react tag="span" />}
           </span>
         ) : null}
-        <span className={`jp-Tunebook-Dot jp-Tunebook-state-${row.paused ? 'paused' : row.state}`} title={stateWord(row)} />
+        <span className={`jp-Tunebook-Dot jp-Tunebook-state-${mark(row)}`} title={stateWord(row)} />
       </span>
-      <span className="jp-Tunebook-Run-name">{row.name}</span>
+      <span className="jp-Tunebook-Run-head">
+        <Name name={row.name} parts={names.get(row.name)} />
+        <span
+          className="jp-Tunebook-Run-star"
+          data-star={row.star}
+          title={row.star ? trans.__('Take the star away (S)') : trans.__('Give it a star (S)')}
+          onMouseDown={event => event.stopPropagation()}
+          onDoubleClick={event => event.stopPropagation()}
+          onClick={event => {
+            event.stopPropagation();
+            props.onStar();
+          }}
+        >
+          {row.star ? '★' : '☆'}
+        </span>
+      </span>
       <span className="jp-Tunebook-Run-score">{score(scoreOf(row))}</span>
       <span className="jp-Tunebook-Run-standing">
-        {row.gap === null ? standing(row) : trans.__('%1 · gap %2', standing(row), score(row.gap))}
+        {[standing(row), ...besideState(row, columns)].join(' · ')}
       </span>
       <Sparkline values={row.sparkline} />
+      {isTall(columns) && (
+        <span className="jp-Tunebook-Run-facts">
+          {tags.map(tag => (
+            <span className="jp-Tunebook-Tag" key={tag}>
+              {tag}
+            </span>
+          ))}
+          <span className="jp-Tunebook-Run-line">{line.join(' · ')}</span>
+        </span>
+      )}
       {isLive && (
         <span className="jp-Tunebook-Run-progress">
           <span style={{ width: `${100 * (row.progress ?? 0)}%` }} />
         </span>
       )}
     </>
+  );
+}
+
+/** A name of which what others share gives way first. */
+function Name(props: { name: string; parts: INameParts | undefined }): JSX.Element {
+  const { name, parts } = props;
+  return (
+    <span className="jp-Tunebook-Run-name">
+      {parts?.common && <span className="jp-Tunebook-Run-common">{parts.common}</span>}
+      {parts?.shared && <span className="jp-Tunebook-Run-shared">{parts.shared}</span>}
+      <span className="jp-Tunebook-Run-own">{parts ? parts.own : name}</span>
+    </span>
   );
 }
 

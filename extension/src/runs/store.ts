@@ -22,7 +22,7 @@ export class RunStore implements IDisposable {
       auto: false,
       factory: () => this.ask(),
       frequency: { interval: OFTEN, backoff: true, max: SELDOM },
-      standby: () => (document.hidden || !this.isWatched ? true : 'when-hidden')
+      standby: () => (this.isWatched || this.hasLive ? 'when-hidden' : true)
     });
     preferences.changed.connect(this.forget, this);
   }
@@ -77,6 +77,11 @@ export class RunStore implements IDisposable {
       this.unfolded.delete(path);
       this.trials.delete(path);
     }
+  }
+
+  /** Whether a background run is under way, whose end is told of. */
+  private get hasLive(): boolean {
+    return [...this.rows.values()].some(row => row.job !== '' && (row.state === 'running' || row.state === 'queued'));
   }
 
   private forget(): void {

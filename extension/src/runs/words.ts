@@ -1,5 +1,5 @@
 import type { IRunRow } from '../contract';
-import { bytes, duration, moment, score } from '../quantities';
+import { bytes, duration, moment, score, scores } from '../quantities';
 import { trans } from '../translation';
 
 /** Say in a few words how a run stands: "epoch 5 of 6", "finished", "failed: full disk". */
@@ -12,6 +12,9 @@ export function standing(row: IRunRow): string {
         ? trans.__('queued')
         : trans.__('queued, %1 before it', row.position);
     case 'finished':
+      if (isBelow(row)) {
+        return below(row);
+      }
       return row.trials ? trans.__('finished · %1 trials', row.trials.done) : trans.__('finished');
     default:
       return row.message ? `${stateWord(row)}: ${row.message}` : stateWord(row);
@@ -33,10 +36,35 @@ function running(row: IRunRow): string {
   return parts.join(' · ');
 }
 
+/** Whether a run finished with a model that is worse on the test set than its baseline. */
+export function isBelow(row: Pick<IRunRow, 'state' | 'baseline' | 'metric'>): boolean {
+  return row.state === 'finished' && row.metric !== null && row.baseline !== null && row.metric < row.baseline;
+}
+
+/** Say that a model is worse than its baseline, with both figures. */
+export function below(row: Pick<IRunRow, 'baseline' | 'metric'>): string {
+  const [before, after] = scores(row.baseline ?? NaN, row.metric ?? NaN, 3);
+  return trans.__('below its baseline: %1 against %2', after, before);
+}
+
+/** The mark of a run's state: a class of its dot. */
+export function mark(row: IRunRow): string {
+  return isBelow(row) ? 'below' : row.paused ? 'paused' : row.state;
+}
+
 /** Say how long a run will go on; empty while that is not known. */
 export function timeLeft(row: IRunRow): string {
   const isKnown = row.state === 'running' && !row.paused && row.seconds_left !== null;
   return isKnown ? trans.__('%1 left', duration(row.seconds_left ?? 0)) : '';
+}
+
+/** Say how a run ended, with what it reached. */
+export function ending(row: IRunRow): string {
+  if (row.state === 'finished' && row.metric !== null && row.baseline !== null && !isBelow(row)) {
+    const [before, after] = scores(row.baseline, row.metric, 3);
+    return trans.__('finished, test accuracy %1 against %2 of its baseline', after, before);
+  }
+  return standing(row);
 }
 
 /** Name a run's state. */
@@ -50,6 +78,9 @@ export function stateWord(row: IRunRow): string {
     died: trans.__('died'),
     unreadable: trans.__('unreadable')
   };
+  if (isBelow(row)) {
+    return trans.__('below its baseline');
+  }
   return row.state === 'running' && row.paused ? trans.__('paused') : (words[row.state] ?? row.state);
 }
 
@@ -61,7 +92,11 @@ export function spoken(row: IRunRow): string {
     parts.push([trans.__('best validation %1 %2', row.best.name, score(row.best.value, 3)), where].filter(Boolean).join(', '));
   }
   if (row.metric !== null) {
-    parts.push(trans.__('test accuracy %1', score(row.metric, 3)));
+    parts.push(
+      row.baseline === null
+        ? trans.__('test accuracy %1', score(row.metric, 3))
+        : trans.__('test accuracy %1, baseline %2', score(row.metric, 3), score(row.baseline, 3))
+    );
   }
   if (row.gap !== null) {
     parts.push(trans.__('gap between groups %1', score(row.gap, 3)));
@@ -69,7 +104,14 @@ export function spoken(row: IRunRow): string {
   if (row.trials && row.state !== 'running') {
     parts.push(trans.__('%1 of %2 trials', row.trials.done, row.trials.total));
   }
-  return parts.join(' · ');
+  parts.push([row.model, row.data].filter(Boolean).join(trans.__(' on ')));
+  parts.push(
+    Object.entries(row.chosen)
+      .map(([name, value]) => `${name} ${value}`)
+      .join(', ')
+  );
+  parts.push(row.star ? trans.__('starred') : '', row.tags.map(tag => `#${tag}`).join(' '), row.note);
+  return parts.filter(Boolean).join(' · ');
 }
 
 /** The lines of the strip below the list: what is known of one run. */
@@ -77,6 +119,14 @@ export function facts(row: IRunRow): string[] {
   const found = [];
   if (row.model || row.data) {
     found.push([row.model, row.data].filter(Boolean).join(' · '));
+  }
+  if (row.metric !== null && row.baseline !== null && !isBelow(row)) {
+    const [before, after] = scores(row.baseline, row.metric, 3);
+    found.push(trans.__('test accuracy %1, baseline %2', after, before));
+  }
+  const chosen = Object.entries(row.chosen).map(([name, value]) => `${name} ${value}`);
+  if (chosen.length > 0) {
+    found.push(chosen.join(' · '));
   }
   if (row.freeze || timeLeft(row)) {
     found.push([row.freeze, timeLeft(row)].filter(Boolean).join(' · '));
