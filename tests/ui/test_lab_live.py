@@ -39,7 +39,7 @@ def test_a_run_is_paused_resumed_stopped_and_goes_on(folder: Path, jupyterlab: A
     button = side.locator(".jp-Tunebook-Strip button")
     side.locator("button[data-action=pause]").click()
     expect(row).to_contain_text("paused", timeout=30_000)
-    side.locator("button[data-action=resume]").click()
+    side.locator("button[data-action=continue]").click()
     expect(row).not_to_contain_text("paused", timeout=30_000)
     row.dblclick()
     page.locator(".jp-Tunebook-Page:visible .tb-chart canvas").first.wait_for()

@@ -28,7 +28,8 @@ def test_the_side_bar_lists_runs_with_their_state_score_and_gap(folder: Path, ju
     shown = jupyterlab()
     shown.runs().get_by_label("Search runs").fill(folder.name)  # rows of other runs may leave these out of view
     row = shown.row(f"{folder.name}/tones")
-    expect(row).to_contain_text("finished · gap 0.10")  # what is read from logs may come later than the rest
+    expect(row).to_contain_text("finished · 0.50 → 0.75")
+    expect(row).to_contain_text("gap 0.10")  # what is read from logs may come later than the rest
     expect(row).to_contain_text("0.78")  # the best macro-F1, 1 - 0.6 ** 3
     assert "best validation macro_f1 0.784" in (row.get_attribute("aria-label") or "")
     assert row.locator("polyline").count() == 1

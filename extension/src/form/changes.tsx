@@ -9,9 +9,9 @@ export function Changes(props: { origin: IOrigin; values: Values }): JSX.Element
   const { origin, values } = props;
   const lines = changesSince(origin, values);
   return (
-    <div className="jp-Tunebook-Changes" role="status" aria-live="polite">
+    <div className="jp-Tunebook-Changes">
       {lines.length === 0 ? (
-        <span>{trans.__('As %1 was run. Change what you like.', origin.name)}</span>
+        <span>{trans.__('As %1 was run; nothing is changed yet', origin.name)}</span>
       ) : (
         <>
           <span>{trans.__('Changed from %1', origin.name)}</span>

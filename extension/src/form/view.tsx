@@ -135,7 +135,6 @@ export function FormView(props: IFormViewProps): JSX.Element {
         </div>
         <Cost form={form} model={values.model} />
       </header>
-      {props.origin && <Changes origin={props.origin} values={values} />}
       <div className="jp-Tunebook-Form-body">
         <FormComponent
           schema={schema as RJSFSchema}
@@ -163,6 +162,8 @@ export function FormView(props: IFormViewProps): JSX.Element {
             </span>
           ) : wrong > 0 ? (
             trans._n('One value is not allowed', '%1 values are not allowed', wrong, wrong)
+          ) : props.origin ? (
+            <Changes origin={props.origin} values={values} />
           ) : (
             <>
               {Object.keys(different).length === 0

@@ -2,7 +2,6 @@ import type { IRunRow } from '../contract';
 import { label } from '../form/schema';
 import { age, duration, moment, score, scores } from '../quantities';
 import { trans } from '../translation';
-import { isBelow } from './words';
 
 /** What a row can show beside the name, the state and the score. */
 export type Column = 'baseline' | 'gap' | 'data' | 'model' | 'differs' | 'age' | 'tags' | 'note' | 'task' | 'took' | 'folder';
@@ -26,7 +25,7 @@ export const allColumns: readonly Column[] = [
 export const firstColumns: readonly Column[] = ['baseline', 'gap', 'age', 'data', 'model', 'differs', 'tags'];
 
 /** Columns that stand behind the state; the others have a line of their own. */
-const BESIDE_STATE: readonly Column[] = ['baseline', 'gap', 'age', 'took'];
+const BESIDE_STATE: readonly Column[] = ['baseline', 'age', 'gap', 'took'];
 
 /** Name a column. */
 export function columnName(column: Column): string {
@@ -54,19 +53,32 @@ export function isTall(columns: ReadonlySet<Column>): boolean {
 /** What stands behind a run's state. */
 export function besideState(row: IRunRow, columns: ReadonlySet<Column>): string[] {
   return BESIDE_STATE.filter(column => columns.has(column))
-    .map(column => textOf(row, column, new Set()))
+    .map(column => textOf(row, column, noLikeness))
     .filter(Boolean);
 }
 
-/** What stands on a run's own line. */
-export function ownLine(row: IRunRow, columns: ReadonlySet<Column>, alike: ReadonlySet<string>): string[] {
-  return allColumns
-    .filter(column => columns.has(column) && column !== 'tags' && !BESIDE_STATE.includes(column))
-    .map(column => textOf(row, column, alike))
+/** In what the runs that are listed are like each other. */
+export interface ILikeness {
+  /** Parameters, model and data among them, that are the same in all runs that are listed. */
+  readonly alike: ReadonlySet<string>;
+  /** Data to the end of its path that tells it from the others'. */
+  readonly data: ReadonlyMap<string, string>;
+}
+
+/** What stands on a run's own line: what tells it from the other runs comes first. */
+export function ownLine(row: IRunRow, columns: ReadonlySet<Column>, likeness: ILikeness): string[] {
+  const shown = allColumns.filter(column => columns.has(column) && column !== 'tags' && !BESIDE_STATE.includes(column));
+  const rank = (column: Column): number => (column === 'differs' ? 0 : likeness.alike.has(column) ? 2 : 1);
+  return shown
+    .sort((a, b) => rank(a) - rank(b))
+    .map(column => textOf(row, column, likeness))
     .filter(Boolean);
 }
 
-function textOf(row: IRunRow, column: Column, alike: ReadonlySet<string>): string {
+/** Nothing is like anything else. */
+export const noLikeness: ILikeness = { alike: new Set(), data: new Map() };
+
+function textOf(row: IRunRow, column: Column, { alike, data }: ILikeness): string {
   switch (column) {
     case 'baseline':
       return baselineText(row);
@@ -77,9 +89,9 @@ function textOf(row: IRunRow, column: Column, alike: ReadonlySet<string>): strin
     case 'took':
       return row.started > 0 && row.finished > row.started ? duration(row.finished - row.started) : '';
     case 'data':
-      return lastParts(row.data);
+      return data.get(row.data) ?? row.data;
     case 'model':
-      return lastParts(row.model);
+      return row.model.split('/').pop() ?? row.model;
     case 'differs':
       return Object.entries(row.chosen)
         .filter(([name]) => !alike.has(name))
@@ -96,33 +108,45 @@ function textOf(row: IRunRow, column: Column, alike: ReadonlySet<string>): strin
   }
 }
 
-/** The baseline, on the same examples as the score beside which it stands. */
+/** The baseline, and what became of it on the same examples, those of the test. */
 function baselineText(row: IRunRow): string {
   if (row.baseline === null) {
     return '';
   }
-  if (row.metric === null) {
-    return trans.__('baseline %1', score(row.baseline));
+  return row.metric === null ? trans.__('baseline %1', score(row.baseline)) : scores(row.baseline, row.metric).join(' → ');
+}
+
+/** The ends of paths: the last name, or as many as tell one from the others. */
+function ends(paths: readonly string[]): Map<string, string> {
+  const found = new Map<string, string>();
+  const known = [...new Set(paths)];
+  for (const path of known) {
+    const parts = path.split('/').filter(Boolean);
+    let count = 1;
+    const end = (of: string): string => of.split('/').filter(Boolean).slice(-count).join('/');
+    while (count < parts.length && known.some(other => other !== path && end(other) === end(path))) {
+      count += 1;
+    }
+    found.set(path, count < parts.length ? `…/${end(path)}` : path);
   }
-  const [before, after] = scores(row.baseline, row.metric);
-  // A row that is below says both figures in its state.
-  return isBelow(row) ? '' : trans.__('test %1, baseline %2', after, before);
+  return found;
 }
 
-/** The end of a path, which tells more than its beginning. */
-function lastParts(path: string): string {
-  const parts = path.split('/').filter(Boolean);
-  return parts.length > 2 ? `…/${parts.slice(-2).join('/')}` : path;
-}
-
-/** Parameters that have the same value in all runs, which thus tell none of them apart. */
-export function alikeIn(rows: readonly IRunRow[]): ReadonlySet<string> {
+/** Find in what runs are like each other, which thus tells none of them apart. */
+export function likenessOf(rows: readonly IRunRow[]): ILikeness {
   const runs = rows.filter(row => Object.keys(row.chosen).length > 0 || row.model !== '');
+  const data = ends(runs.map(row => row.data));
   if (runs.length < 2) {
-    return new Set();
+    return { alike: new Set(), data };
   }
   const names = new Set(runs.flatMap(row => Object.keys(row.chosen)));
-  return new Set([...names].filter(name => runs.every(row => row.chosen[name] === runs[0].chosen[name])));
+  const alike = new Set([...names].filter(name => runs.every(row => row.chosen[name] === runs[0].chosen[name])));
+  for (const name of ['model', 'data'] as const) {
+    if (runs.every(row => row[name] === runs[0][name])) {
+      alike.add(name);
+    }
+  }
+  return { alike, data };
 }
 
 /** A line for a tooltip: when a run began and ended. */

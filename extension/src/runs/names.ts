@@ -1,15 +1,21 @@
-/** A name in three parts, of which the first gives way first where there is no room for all. */
+/** A name in parts, of which the first gives way first where there is no room for all. */
 export interface INameParts {
   /** What all names that are listed begin with. */
   readonly common: string;
   /** What the names nearest to this one begin with as well. */
   readonly shared: string;
-  /** Where it is another one than they are. */
+  /** The word in which it is another one than they are. */
   readonly own: string;
+  /** What comes between that and its end. */
+  readonly rest: string;
+  /** Its last word. */
+  readonly end: string;
 }
 
 /** Fewer letters than these are not worth an ellipsis. */
 const FEW = 4;
+/** A word with more letters than these has no place kept for it. */
+const LONG = 14;
 
 /**
  * Cut names into what they share with others and what they do not, so that a narrow list leaves out the former.
@@ -27,9 +33,23 @@ export function nameParts(names: Iterable<string>): Map<string, INameParts> {
     const own = Math.max(common, wordStart(name, Math.max(before, after)));
     const first = common < FEW ? 0 : common;
     const second = own - first < FEW ? first : own;
-    found.set(name, { common: name.slice(0, first), shared: name.slice(first, second), own: name.slice(second) });
+    const [word, rest, end] = inThree(name.slice(second));
+    found.set(name, { common: name.slice(0, first), shared: name.slice(first, second), own: word, rest, end });
   });
   return found;
+}
+
+/** Cut what is a name's own into its first word, what follows, and its last word. */
+function inThree(text: string): [string, string, string] {
+  const words = text.match(/[^_\s\-/|,:;]+[_\s\-/|,:;]*|^[_\s\-/|,:;]+/g) ?? [text];
+  if (words.length < 3) {
+    return [text, '', ''];
+  }
+  const first = words[0];
+  const last = words[words.length - 1];
+  const rest = text.slice(first.length, text.length - last.length);
+  // A last word that is long would push the first one out.
+  return rest.length < FEW || last.length > LONG ? [text, '', ''] : [first, rest, last];
 }
 
 /** How many letters two names begin with alike. */

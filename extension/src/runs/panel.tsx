@@ -7,7 +7,7 @@ import { tunebookIcon } from '../icons';
 import { Trouble, Waiting } from '../notices';
 import { trans } from '../translation';
 import { RunActions } from './actions';
-import { alikeIn, allColumns, Column, columnName } from './columns';
+import { allColumns, Column, columnName, likenessOf } from './columns';
 import { entries, Entry, Filter, firstView, IView, keptView, Order } from './entries';
 import { RunList } from './list';
 import { nameParts } from './names';
@@ -86,7 +86,7 @@ function RunsView(props: { store: RunStore; actions: RunActions; remembered: IRe
   const lines = entries(store.rows.values(), store.trials, unfolded, view);
   const listed = lines.flatMap(line => (line.kind === 'run' ? [line.row] : []));
   const columns = React.useMemo(() => new Set(view.columns), [view.columns]);
-  const look: ILook = useSame({ columns, alike: alikeIn(listed), names: nameParts(listed.map(row => row.name)) });
+  const look: ILook = useSame({ columns, ...likenessOf(listed), names: nameParts(listed.map(row => row.name)) });
 
   if (!store.isLoaded) {
     return store.failure === undefined ? (
@@ -171,7 +171,7 @@ function Head(props: {
       <input
         type="search"
         className="jp-mod-styled jp-Tunebook-Input"
-        placeholder={trans.__('Name, model, data, #tag, lr 0.01 …')}
+        placeholder={trans.__('Search: name, #tag, lr 0.01 …')}
         aria-label={trans.__('Search runs')}
         value={view.search}
         onChange={event => change({ search: event.target.value })}
@@ -229,10 +229,12 @@ function useSame(look: ILook): ILook {
     kept.current.columns === look.columns &&
     kept.current.alike.size === look.alike.size &&
     [...look.alike].every(name => kept.current.alike.has(name)) &&
+    kept.current.data.size === look.data.size &&
+    [...look.data].every(([path, end]) => kept.current.data.get(path) === end) &&
     kept.current.names.size === look.names.size &&
     [...look.names].every(([name, parts]) => {
       const before = kept.current.names.get(name);
-      return before !== undefined && before.common === parts.common && before.shared === parts.shared;
+      return before?.common === parts.common && before.shared === parts.shared;
     });
   if (!same) {
     kept.current = look;

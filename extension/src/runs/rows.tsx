@@ -3,17 +3,15 @@ import * as React from 'react';
 
 import { score } from '../quantities';
 import { trans } from '../translation';
-import { besideState, Column, isTall, ownLine, times } from './columns';
+import { besideState, Column, ILikeness, isTall, ownLine, times } from './columns';
 import { Entry, scoreOf } from './entries';
 import type { INameParts } from './names';
 import { Sparkline } from './sparkline';
 import { isBelow, mark, spoken, standing, stateWord } from './words';
 
 /** What all rows of a list have in common. */
-export interface ILook {
+export interface ILook extends ILikeness {
   readonly columns: ReadonlySet<Column>;
-  /** Parameters that have the same value in all runs that are listed. */
-  readonly alike: ReadonlySet<string>;
   readonly names: ReadonlyMap<string, INameParts>;
 }
 
@@ -67,9 +65,9 @@ export const Row = React.memo(function Row(props: IRowProps): JSX.Element {
 
 function RunLine(props: IRowProps): JSX.Element {
   const { row } = props.entry;
-  const { columns, alike, names } = props.look;
+  const { columns, names } = props.look;
   const tags = columns.has('tags') ? row.tags : [];
-  const line = ownLine(row, columns, alike);
+  const line = ownLine(row, columns, props.look);
   const isLive = row.state === 'running';
   return (
     <>
@@ -106,9 +104,8 @@ function RunLine(props: IRowProps): JSX.Element {
       </span>
       <span className="jp-Tunebook-Run-score">{score(scoreOf(row))}</span>
       <span className="jp-Tunebook-Run-standing">
-        {[standing(row), ...besideState(row, columns)].join(' · ')}
+        {[isBelow(row) ? trans.__('below baseline') : standing(row), ...besideState(row, columns)].join(' · ')}
       </span>
-      <Sparkline values={row.sparkline} />
       {isTall(columns) && (
         <span className="jp-Tunebook-Run-facts">
           {tags.map(tag => (
@@ -119,6 +116,7 @@ function RunLine(props: IRowProps): JSX.Element {
           <span className="jp-Tunebook-Run-line">{line.join(' · ')}</span>
         </span>
       )}
+      <Sparkline values={row.sparkline} />
       {isLive && (
         <span className="jp-Tunebook-Run-progress">
           <span style={{ width: `${100 * (row.progress ?? 0)}%` }} />
@@ -136,6 +134,8 @@ function Name(props: { name: string; parts: INameParts | undefined }): JSX.Eleme
       {parts?.common && <span className="jp-Tunebook-Run-common">{parts.common}</span>}
       {parts?.shared && <span className="jp-Tunebook-Run-shared">{parts.shared}</span>}
       <span className="jp-Tunebook-Run-own">{parts ? parts.own : name}</span>
+      {parts?.rest && <span className="jp-Tunebook-Run-shared">{parts.rest}</span>}
+      {parts?.end && <span className="jp-Tunebook-Run-own">{parts.end}</span>}
     </span>
   );
 }
