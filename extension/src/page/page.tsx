@@ -155,6 +155,11 @@ export function nameOf(path: string): string {
   return path.split('/').pop() || path;
 }
 
+/** What the header says behind the state; a model below its baseline has said both figures. */
+function headColumns(row: IRunRow): ReadonlySet<Column> {
+  return new Set(isBelow(row) ? ['age'] : ['baseline', 'age']);
+}
+
 type Tab = 'curves' | 'results' | 'bias' | 'card' | 'recipe' | 'files';
 
 function SinglePage(props: {
@@ -185,7 +190,7 @@ function SinglePage(props: {
           {row.name}
         </h2>
         <span className="jp-Tunebook-Page-standing" title={spoken(row)}>
-          {[standing(row), timeLeft(row), ...besideState(row, new Set<Column>(['baseline', 'age'])), row.model, row.data]
+          {[standing(row), timeLeft(row), ...besideState(row, headColumns(row)), row.model, row.data]
             .filter(Boolean)
             .join(' · ')}
         </span>

@@ -201,7 +201,7 @@ function Columns(props: { chosen: readonly Column[]; onChange: (columns: Column[
   return (
     <details className="jp-Tunebook-Columns">
       <summary>{trans.__('Columns')}</summary>
-      <div role="group" aria-label={trans.__('What rows show')}>
+      <div role="group" aria-label={trans.__('Facts on each row')}>
         {allColumns.map(column => (
           <label key={column}>
             <input

@@ -135,7 +135,7 @@ function Name(props: { name: string; parts: INameParts | undefined }): JSX.Eleme
       {parts?.shared && <span className="jp-Tunebook-Run-shared">{parts.shared}</span>}
       <span className="jp-Tunebook-Run-own">{parts ? parts.own : name}</span>
       {parts?.rest && <span className="jp-Tunebook-Run-shared">{parts.rest}</span>}
-      {parts?.end && <span className="jp-Tunebook-Run-own">{parts.end}</span>}
+      {parts?.end && <span className="jp-Tunebook-Run-end">{parts.end}</span>}
     </span>
   );
 }
