@@ -683,6 +683,9 @@ class Trunk(nn.Module):
         try:
             run = self._features or self._logits
             features = (run(self.model, inputs),)
+            if len(kept) < len(self._cuts):
+                # What the task takes for features may end before the head begins, as below XLNet's summary.
+                self._logits(self.model, inputs)
         except _Stopped:
             pass
         finally:

@@ -18,6 +18,7 @@ from tunebook.features import Features
 from tunebook.findings import Finding
 from tunebook.machine import plain_bars
 from tunebook.room import require_room, room_of
+from tunebook.trying import try_model
 from tunebook.tuning import Session, Tuning
 
 if TYPE_CHECKING:
@@ -102,7 +103,7 @@ def load_model(recipe: Recipe, examples: Examples) -> Model:
     Raises
     ------
     ModelError
-        The model is unknown, or its weights cannot be had, trusted, or held in memory.
+        The model is unknown, its weights cannot be had, trusted, or held in memory, or it does not run.
     RecipeError
         A class, group, freeze or dropout rate does not fit the data or the model, or the whole does not fit into this
         session's memory.
@@ -111,6 +112,7 @@ def load_model(recipe: Recipe, examples: Examples) -> Model:
     model = tasks.get_task(recipe.task).load_model(recipe, examples.classes)
     for freeze in (recipe.freeze, *(freeze for _, freeze in recipe.unfreeze)):
         model.stages.frozen_by(freeze)
+    try_model(tasks.get_task(recipe.task), recipe, model, Devices(recipe, model.module))
     _require_room(recipe, examples, model)
     return model
 

@@ -190,6 +190,14 @@ class Task(Protocol):
         """Run the model up to what its head sees; shape (n, features)."""
         ...
 
+    def sample(self, model: Model, recipe: Any, count: int) -> dict[str, Tensor]:  # noqa: ANN401
+        """Return inputs of some examples without content, cheap to make, on which a model is tried."""
+        ...
+
+    def advice(self, model: Model, recipe: Any, problem: str) -> str:  # noqa: ANN401
+        """Say that a model does not run for a reason, and what to choose instead: the rest of "model X ..."."""
+        ...
+
     def gallery(self, examples: Examples, rows: Sequence[int], captions: Sequence[str], title: str) -> Picture | Page:
         """Show some examples with a caption each."""
         ...

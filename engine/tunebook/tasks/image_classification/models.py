@@ -11,6 +11,7 @@ import timm
 import torch
 from timm.layers import set_fused_attn
 from timm.models import group_parameters
+from torch import nn
 
 from tunebook.dropout import DropoutSite, DropoutSites, find_sites
 from tunebook.errors import ModelError, StorageError, shown
@@ -21,12 +22,14 @@ from tunebook.stages import Stages
 from tunebook.storage import read_json
 from tunebook.tasks.base import Model
 from tunebook.tasks.image_classification import middle
+from tunebook.tasks.image_classification.sizes import fitting_sizes
+from tunebook.trying import first_problem
 from tunebook.weights import fingerprint, read_weights
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from torch import Tensor, nn
+    from torch import Tensor
 
     from tunebook.tasks.image_classification.recipe import ImageClassification
 
@@ -160,9 +163,19 @@ def _zip_weights(module: nn.Module, state: dict[str, Tensor]) -> None:
 
 
 def _create(name: str, recipe: ImageClassification, count: int, *, pretrained: bool) -> nn.Module:
-    """Create a timm model with every site for dropout that it can have, at the recipe's image size where it matters."""
-    config = timm.get_pretrained_cfg(name, allow_unregistered=True) if not name.startswith("hf-hub:") else None
-    sized = {"img_size": recipe.image_size} if config is not None and config.fixed_input_size else {}
+    """Create a timm model at the recipe's image size; say in one line where it cannot be had at that size."""
+    if pretrained:
+        return _create_at(name, recipe.image_size, count, pretrained=True)
+    made: list[nn.Module] = []
+    problem = first_problem(lambda: made.append(_create_at(name, recipe.image_size, count)))
+    if problem:
+        raise ModelError(f"model {shown(recipe.model)} {unreadable(name, recipe.image_size, problem)}")
+    return made[0]
+
+
+def _create_at(name: str, size: int, count: int, *, pretrained: bool = False) -> nn.Module:
+    """Create a timm model with every site for dropout that it can have, at an image size where that matters."""
+    sized = {"img_size": size} if _has_one_size(name) else {}
     attempts: list[dict[str, Any]] = [
         {"drop_path_rate": _SITE_RATE, **sized},
         sized,
@@ -171,11 +184,31 @@ def _create(name: str, recipe: ImageClassification, count: int, *, pretrained: b
     ]
     for keywords in attempts:
         try:
-            return timm.create_model(name, pretrained=pretrained, num_classes=count, **keywords)
+            module: nn.Module = timm.create_model(name, pretrained=pretrained, num_classes=count, **keywords)
         except TypeError as error:
             if "unexpected keyword" not in str(error):
                 raise
+        else:
+            # What it has to be made with again, by whoever opens its weights.
+            module.tunebook_arguments = {key: value for key, value in keywords.items() if key in sized}  # type: ignore[assignment]
+            return module
     raise AssertionError
+
+
+def _has_one_size(name: str) -> bool:
+    """Say whether a model, or its weights on the hub, are made for one size of pictures."""
+    if name.startswith("hf-hub:"):
+        return bool(timm.models.load_model_config_from_hf(name.removeprefix("hf-hub:"))[0].get("fixed_input_size"))
+    config = timm.get_pretrained_cfg(name, allow_unregistered=True)
+    return config is not None and bool(config.fixed_input_size)
+
+
+def unreadable(name: str, size: int, problem: str) -> str:
+    """Say that a model cannot read pictures of a size, and which sizes fit."""
+    is_known = timm.is_model(name.split(".", maxsplit=1)[0])
+    fits = fitting_sizes(name, size, lambda side: _create_at(name, side, 2)) if is_known else []
+    advice = f"sizes that fit: {', '.join(map(str, fits))}" if fits else "choose another model"
+    return f"cannot read pictures of image_size={size} ({problem}); {advice}"
 
 
 def _from_hub(name: str, recipe: ImageClassification, count: int) -> nn.Module:
@@ -214,9 +247,19 @@ def _from_folder(folder: Path, recipe: ImageClassification, classes: Sequence[st
     if not files:
         msg = f"model {shown(str(folder))}: no model.safetensors there"
         raise ModelError(msg)
+    _require_size(module, config.get("pretrained_cfg") or {}, recipe)
     fits = _load_into(module, read_weights(files[0]), str(folder))
     same = fits and list(config.get("label_names") or ()) == list(classes)
     return module, name, f"folder {folder}", same
+
+
+def _require_size(module: nn.Module, config: dict[str, Any], recipe: ImageClassification) -> None:
+    """Refuse another image size than that of weights which belong to one."""
+    size = config.get("input_size")
+    side = size[-1] if isinstance(size, list) and size else recipe.image_size
+    if _config(module).get("fixed_input_size") and side != recipe.image_size:
+        msg = f"model {shown(recipe.model)}: its weights are for image_size={side} (got {recipe.image_size})"
+        raise ModelError(f"{msg}; set image_size={side}")
 
 
 def _load_into(module: nn.Module, state: dict[str, Tensor], source: str) -> bool:
@@ -249,7 +292,8 @@ def stage_groups(module: nn.Module) -> list[list[str]]:
     timm's ``group_matcher`` gives the order. Its last group may hold the final norm together with
     the classifier; here the head is the classifier alone, so that a frozen backbone is all the rest.
     """
-    grouped = group_parameters(module, cast("Any", module).group_matcher(coarse=True))
+    matcher = getattr(module, "group_matcher", None)
+    grouped = group_parameters(module, matcher(coarse=True)) if matcher is not None else _by_parts(module)
     heads = tuple(f"{name}." for name in _classifier_names(module))
     head = [name for name, _ in module.named_parameters() if name.startswith(heads)]
     body = [[p for p in grouped[key] if p not in head] for key in sorted(grouped)]
@@ -258,6 +302,21 @@ def stage_groups(module: nn.Module) -> list[list[str]]:
         rest = body.pop()
         body[-1] += rest
     return [*body, head]
+
+
+def _by_parts(module: nn.Module) -> dict[int, list[str]]:
+    """Group parameters by the outermost parts of a model, and by the items of those that hold several alike."""
+    groups: dict[str, list[str]] = {}
+    for name, _ in module.named_parameters():
+        first, _, rest = name.partition(".")
+        part = getattr(module, first)
+        is_list = isinstance(part, nn.Sequential | nn.ModuleList) and rest
+        groups.setdefault(f"{first}.{rest.partition('.')[0]}" if is_list else first if rest else "", []).append(name)
+    # What a model has itself, such as the token of a class, is used with what comes first.
+    own = groups.pop("", [])
+    found = list(groups.values())
+    found[0] = [*own, *found[0]]
+    return dict(enumerate(found))
 
 
 def dropout_sites(module: nn.Module, stages: Stages) -> list[DropoutSite]:

@@ -75,6 +75,16 @@ class ImageClassificationTask:
         found: Tensor = module.forward_head(last, pre_logits=True)  # type: ignore[operator]
         return found.flatten(1)
 
+    def sample(self, model: Model, recipe: ImageClassification, count: int) -> dict[str, Tensor]:  # noqa: ARG002
+        """Return pictures of noise."""
+        generator = torch.Generator().manual_seed(0)
+        pixels = torch.randn(count, 3, recipe.image_size, recipe.image_size, generator=generator)
+        return {"x": pixels.contiguous(memory_format=torch.channels_last)}
+
+    def advice(self, model: Model, recipe: ImageClassification, problem: str) -> str:
+        """Name the sizes of pictures that the model reads."""
+        return models.unreadable(model.name, recipe.image_size, problem)
+
     def gallery(self, examples: Examples, rows: Sequence[int], captions: Sequence[str], title: str) -> figures.Picture:
         """Show some pictures with a caption each; one that cannot be read is a grey field."""
         images, scales = [], grey.scales_of(examples)
@@ -106,6 +116,7 @@ class ImageClassificationTask:
         pretrained: dict[str, Any] = getattr(module, "pretrained_cfg", {})
         architecture = str(pretrained.get("architecture") or model.name)
         settings = model.settings
+        arguments = dict(getattr(module, "tunebook_arguments", {}))
         size = [3, recipe.image_size, recipe.image_size]
         config = {
             "architecture": architecture,
@@ -117,13 +128,16 @@ class ImageClassificationTask:
                 "crop_mode": "center",
                 "mean": settings["mean"], "std": settings["std"], "num_classes": len(classes),
                 "classifier": pretrained["classifier"], "first_conv": pretrained.get("first_conv"),
+                "fixed_input_size": bool(pretrained.get("fixed_input_size")),
             },
+            "model_args": arguments,
             "tunebook": {"settings": settings, "base": model.origin},
         }  # fmt: skip
         (folder / "config.json").write_text(json.dumps(config, indent=2, ensure_ascii=False), encoding="utf-8")
+        given = "".join(f"{key}={value!r}, " for key, value in arguments.items())
         words = [
             f"`model.safetensors`, `config.json`: weights in timm's format; "
-            f"`timm.create_model({architecture!r}, num_classes={len(classes)}, "
+            f"`timm.create_model({architecture!r}, num_classes={len(classes)}, {given}"
             "checkpoint_path='model/model.safetensors')`, or `timm.create_model('local-dir:model', pretrained=True)`",
         ]
         return [*words, self._export_onnx(module, size, folder)] if recipe.onnx else words

@@ -28,6 +28,8 @@ from tunebook.weights import fingerprint, read_weights
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
 
+    import numpy as np
+
     from tunebook.tasks.text_classification.architecture import Outline
     from tunebook.tasks.text_classification.recipe import TextClassification
 
@@ -287,6 +289,11 @@ def _example(
     return stack(tokenize(tokenizer, ["a " * recipe.max_length] * 2, recipe.max_length), tokenizer, names, "right")
 
 
+def tried_rows(tokenizer: Any, max_length: int) -> list[np.ndarray]:  # noqa: ANN401
+    """Return the tokens of a short and a longer text, on which a model is tried."""
+    return tokenize(tokenizer, ["a", "a " * max_length], min(max_length, _TRIED_LENGTH))
+
+
 def _padding_side(module: nn.Module, tokenizer: Any, names: Sequence[str], recipe: TextClassification) -> str:  # noqa: ANN401
     """
     Return the side on which texts are padded without changing what the model says of them.
@@ -294,7 +301,7 @@ def _padding_side(module: nn.Module, tokenizer: Any, names: Sequence[str], recip
     Models that look at the last place, as XLNet does, need them on the left; decoders that count
     their positions from the first need them on the right. Tried, since libraries do not tell.
     """
-    rows = tokenize(tokenizer, ["a", "a " * recipe.max_length], min(recipe.max_length, _TRIED_LENGTH))
+    rows = tried_rows(tokenizer, recipe.max_length)
     moved = {}
     with evaluating(module), torch.inference_mode():
         alone = module(**stack(rows[:1], tokenizer, names, "right")).logits

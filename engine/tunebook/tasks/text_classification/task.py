@@ -70,9 +70,21 @@ class TextClassificationTask:
         base = base.get_encoder() if module.config.is_encoder_decoder else base  # type: ignore[union-attr]
         last = base(**inputs).last_hidden_state.float()
         read = inputs["attention_mask"] if "attention_mask" in inputs else torch.ones_like(inputs["input_ids"])
+        if last.shape[1] != read.shape[1]:
+            # Models that shorten a text as they read it, as Funnel does, keep its first place.
+            first: Tensor = last[:, 0]
+            return first
         mask = read.unsqueeze(2).to(last.dtype)
         found: Tensor = (last * mask).sum(dim=1) / mask.sum(dim=1)
         return found
+
+    def sample(self, model: Model, recipe: TextClassification, count: int) -> dict[str, Tensor]:
+        """Return texts of two lengths."""
+        return texts.pad_tokens(models.tried_rows(model.processor, recipe.max_length)[-count:], model)
+
+    def advice(self, model: Model, recipe: TextClassification, problem: str) -> str:  # noqa: ARG002
+        """Name the other choice there is."""
+        return f"does not run with max_length={recipe.max_length} ({problem}); choose another model"
 
     def gallery(self, examples: Examples, rows: Sequence[int], captions: Sequence[str], title: str) -> figures.Page:
         """Show some texts with a caption each; what is invisible in them is written out."""
