@@ -40,7 +40,8 @@ def text_of(value: object) -> str | None:
     """
     Return a value as text, as a person would write it; ``None`` for what is missing.
 
-    3.0, as a column of whole numbers with gaps is read, is ``"3"``; bytes are UTF-8; a time at midnight is a date.
+    3.0, as a column of whole numbers with gaps is read, is ``"3"``; bytes are UTF-8; a time at midnight is a date; half
+    a character, which no file can hold, is U+FFFD.
 
     Raises
     ------
@@ -65,12 +66,10 @@ def name_of(value: object) -> str | None:
     CellError
         As :func:`text_of`.
     """
+    if isinstance(value, str) and not value.isascii() and _HALF.search(value):
+        raise CellError(f"it holds half a character ({shown(value, 40)})")
     text = text_of(value)
-    if text is None:
-        return None
-    if _HALF.search(text):
-        raise CellError(f"it holds half a character ({shown(text, 40)})")
-    return plain_name(text) or None
+    return (plain_name(text) or None) if text is not None else None
 
 
 def id_of(value: object) -> str:
@@ -106,6 +105,10 @@ def read_cells(values: Iterable[object], read: Callable[[object], str | None], c
     return found
 
 
+def _of_str(value: str) -> str:
+    return value if value.isascii() else value.encode("utf-16-le", "surrogatepass").decode("utf-16-le", "replace")
+
+
 def _of_bytes(value: bytes) -> str:
     try:
         return value.decode("utf-8")
@@ -131,7 +134,7 @@ def _of_decimal(value: Decimal) -> str:
 
 #: Types with a plain text, and what gives it; a type that is of another kind as well comes before it.
 _READERS: tuple[tuple[tuple[type, ...], Callable[[Any], str]], ...] = (
-    ((str,), str),
+    ((str,), _of_str),
     ((bytes, bytearray), _of_bytes),
     ((dt.datetime,), _of_time),
     ((bool, np.bool_, int, np.integer, dt.date, dt.time, dt.timedelta, uuid.UUID), str),

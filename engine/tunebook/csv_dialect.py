@@ -292,8 +292,9 @@ class _Reading:
         #: Lines of the file that belong to the row that is read.
         self._raw: list[str] = []
         self._columns = 0
+        self._names: list[str] = []
         self._suspects: list[tuple[int, list[list[str]]]] = []
-        self._suspected = self._bare = self._empty = 0
+        self._suspected = self._bare = self._empty = self._repeated = 0
         self._needless: dict[int, int] = {}
         #: Whether a cell begins with spaces and a quote.
         self.padded = False
@@ -315,7 +316,7 @@ class _Reading:
         for line, row in self._rows():
             if not self._columns:
                 found.columns = [plain_name(cell) for cell in self._unwrapped_names(row)]
-                self._columns = len(row)
+                self._columns, self._names = len(row), row
                 watch.columns(self._columns, f"line {line:,}")
                 named = max((k + 1 for k, name in enumerate(found.columns) if name), default=0)
                 continue
@@ -323,6 +324,9 @@ class _Reading:
             cells = self._fitted(row, line)
             if not any(cells):
                 self._empty += 1
+                continue
+            if row == self._names:
+                self._repeated += 1
                 continue
             self._look(cells, line)
             if len(cells) < named:
@@ -460,6 +464,10 @@ class _Reading:
             said.append(("quotes", text))
         if self._empty:
             said.append(("empty rows", f"rows without any value were left out: {self._empty:,}"))
+        if self._repeated:
+            said.append(
+                ("repeated names", f"rows that repeat the names of the columns were left out: {self._repeated:,}")
+            )
         return said
 
 

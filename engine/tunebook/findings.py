@@ -162,7 +162,8 @@ def _why_few(examples: Examples, few: Sequence[str], counts: Mapping[str, Mappin
                 f"; every example of {split} has the label {hidden!r}, as if it were hidden: leave those rows out, and "
                 "the split is cut from train"
             )
-    numbers = [c for c in few if (number := number_of(c)) is not None and not number.is_integer()]
+    # A decimal comma is one too.
+    numbers = [c for c in few if (number := number_of(c.replace(",", "."))) is not None and not number.is_integer()]
     if len(few) >= _MANY and 2 * len(numbers) > len(few):
         return (
             f"; they look like numbers to be predicted, such as {min(numbers)}, and Tunebook tells classes apart: cut "

@@ -23,6 +23,7 @@ _ITEM = re.compile(r"""\s*(?:u?'((?:[^'\\]|\\.)*)'|u?"((?:[^"\\]|\\.)*)"|([^\s,'
 _ESCAPE = re.compile(r"\\(.)", re.DOTALL)
 #: How a list has what is missing, without quotes.
 _MISSING = frozenset({"None", "nan", "NaN", "null", "<NA>"})
+_DECIMAL = re.compile(r"[+-]?\d+,\d+")
 _LONGEST = 100_000
 #: What vectors hold that say of each class whether an example has it.
 _YES_AND_NO = ({"0", "1"}, {"True", "False"})
@@ -168,7 +169,7 @@ def _sign(found: Sequence[list[str] | str]) -> tuple[str, list[tuple[str, str]]]
 def _between(texts: Collection[str], signs: Sequence[str]) -> tuple[str, str, bool]:
     """Return the first sign that some texts have between words, one of them, and whether most words recur in others."""
     for sign in signs:
-        several = [text for text in texts if len(_parts(text, sign)) > 1]
+        several = [text for text in texts if len(_parts(text, sign)) > 1 and not _DECIMAL.fullmatch(text)]
         if several:
             counts = Counter(part for text in texts for part in set(_parts(text, sign)))
             parts = [part for text in several for part in set(_parts(text, sign))]

@@ -61,6 +61,13 @@ def test_a_text_stays_as_it_is() -> None:
     assert text_of(b"caf\xc3\xa9") == "caf\u00e9"
 
 
+def test_half_a_character_is_marked_in_texts_and_refused_in_names() -> None:
+    assert text_of("a\ud800b") == "a\ufffdb"
+    assert text_of("\ud83d\ude00") == "\U0001f600"
+    with pytest.raises(CellError, match="it holds half a character"):
+        name_of("a\ud800b")
+
+
 @pytest.mark.parametrize("value", [None, " ", "\ud800", ["a"]])
 def test_an_example_needs_a_name(value: Any) -> None:
     assert id_of(7) == "7"

@@ -145,6 +145,12 @@ def test_separators_at_the_end_of_rows_and_empty_rows_are_nothing(read: Read) ->
     assert found.remarks == [("empty rows", "rows without any value were left out: 2")]
 
 
+def test_names_of_columns_that_come_again_are_no_row(read: Read) -> None:
+    found = read("text,label\na,b\ntext,label\nc,d\n")
+    assert found.rows == [["a", "b"], ["c", "d"]]
+    assert found.remarks == [("repeated names", "rows that repeat the names of the columns were left out: 1")]
+
+
 def test_more_cells_than_names_are_refused_and_fewer_are_counted(read: Read) -> None:
     with pytest.raises(TableError, match="line 2: it has 3 cells, and the first line has 2; quote texts that hold ','"):
         read("text,label\na,b,c\n")
@@ -199,11 +205,11 @@ def test_every_bound_is_named(read: Read) -> None:
     with pytest.raises(TableError, match="line 2 has more than 10 characters"):
         read("text,b\nlonger than that,b\n", line=10)
     with pytest.raises(TableError, match="it has more than 2 rows, the most that are read"):
-        read("a,b\n" * 4, rows=2)
+        read("a,b\n" + "c,d\n" * 3, rows=2)
     with pytest.raises(OSError, match="it has 16 bytes, and at most 10 are read"):
-        read("a,b\n" * 4, bytes=10)
+        read("a,b\n" + "c,d\n" * 3, bytes=10)
     with pytest.raises(TableError, match="reading took more than 0 s, with 3 rows read"):
-        read("a,b\n" * 4, seconds=0)
+        read("a,b\n" + "c,d\n" * 3, seconds=0)
 
 
 def test_texts_may_be_longer_than_the_csv_module_takes_by_itself(read: Read) -> None:

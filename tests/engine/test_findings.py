@@ -124,8 +124,9 @@ def test_the_last_line_says_that_nothing_is_downloaded(table: Table) -> None:
 
 
 def test_numbers_to_be_predicted_are_told_from_classes(table: Table) -> None:
-    found = few_examples(table([(f"{k}.25", "train") for k in range(20)]), 3)
-    assert "they look like numbers to be predicted, such as 0.25" in found[0].message
+    for point in ".,":
+        found = few_examples(table([(f"{k}{point}25", "train") for k in range(20)]), 3)
+        assert f"they look like numbers to be predicted, such as 0{point}25" in found[0].message
     assert "numbers" not in few_examples(table([(str(k), "train") for k in range(20)]), 3)[0].message
 
 

@@ -102,3 +102,4 @@ def test_names_that_look_like_several_classes_are_found() -> None:
     assert several_in_one({"['a']", "['b']"}) == "['a']"
     assert several_in_one({"a", "b, c"}) == ""
     assert several_in_one(set()) == ""
+    assert several_in_one({f"{k},{n}" for k in "12" for n in "12"}) == ""

@@ -83,6 +83,14 @@ def texts(tmp_path_factory: pytest.TempPathFactory) -> Path:
     words = [(f"the film {k} is good", "good" if k % 2 else "bad") for k in range(20)]
     numbers = [(f"a plot {k} is good", str(k % 2)) for k in range(20)]
     (root / "mixed.csv").write_text(_rows(*words, split="train") + _rows(*numbers, split="test").partition("\n")[2])
+    (root / "stray.csv").write_text(good + '"well, so",good\n"stray,good\nto "the" end,bad\n')
+    (root / "workbook.csv").write_bytes(b"PK\x03\x04" + b"\0" * 99)
+    (root / "words.jsonl").write_text('{"text": ["a", "film"], "label": "good"}\n')
+    (root / "mapping.jsonl").write_text('{"text": "a film", "label": {"good": 1}}\n')
+    (root / "numbers.csv").write_text(_rows(*[(f"the film {k} is rated", f"{k / 8:.3f}") for k in range(1, 60, 2)]))
+    hidden = [(f"an actor {k} is good", "-1") for k in range(9)]
+    (root / "hidden.csv").write_text(_rows(*numbers, split="train") + _rows(*hidden, split="test").partition("\n")[2])
+    (root / "testing.csv").write_text(_rows(*words, split="test"))
     (root / "twice.csv").write_text(good + "the film is very good,good\nthe film is very good,bad\n")
     tiny_models.make_tiny(root / "own-code", "bert")
     config = json.loads((root / "own-code" / "config.json").read_text())
@@ -105,7 +113,14 @@ BAD_TEXTS: dict[str, tuple[dict[str, Any], type[TunebookError], list[str]]] = {
     "one class": ({"data": "{}/one.csv"}, DataError, ["only one class", "good"]),
     "empty text": ({"data": "{}/empty.csv", "on_problem": "stop"}, DataError, ["empty", "row-31"]),
     "two labels": ({"data": "{}/twice.csv", "on_problem": "stop"}, DataError, ["two labels", "row-31", "row-32"]),
-    "not UTF-8": ({"data": "{}/latin.csv"}, DataError, ["latin.csv", "utf-8"]),
+    "not UTF-8": ({"data": "{}/latin.csv"}, DataError, ["latin.csv", "line 32 is not UTF-8", "iconv"]),
+    "stray quote": ({"data": "{}/stray.csv"}, DataError, ["line 33", "followed by letters", "double the quotes"]),
+    "a workbook": ({"data": "{}/workbook.csv"}, DataError, ["Excel workbook; unpack it, or save the sheet as CSV"]),
+    "lists of words": ({"data": "{}/words.jsonl"}, DataError, ["column 'text', row 1: it is a list"]),
+    "a mapping": ({"data": "{}/mapping.jsonl"}, DataError, ["column 'label', row 1: it is of type dict"]),
+    "numbers to predict": ({"data": "{}/numbers.csv"}, DataError, ["numbers to be predicted", "cut the numbers"]),
+    "hidden labels": ({"data": "{}/hidden.csv"}, DataError, ["the test split is empty", "as if it were hidden"]),
+    "no training": ({"data": "{}/testing.csv"}, DataError, ["no example is for training"]),
     "numbers and words": ({"data": "{}/mixed.csv"}, DataError, ["numbers in test", "words in train"]),
     "unknown model": ({"model": "bert-bsae"}, ModelError, ["'bert-bsae'", "cannot be opened"]),
     "no network": ({"model": "owner/none-such"}, ModelError, ["'owner/none-such'", "cannot be opened"]),

@@ -44,7 +44,7 @@ class TextClassificationTask:
         examples = sources.load_examples(
             recipe, recipe.text, demo=demo.load_demo, hub=lambda name, data: _to_table(name, data, recipe)
         )
-        examples.frame["content"] = [texts.clean(value) for value in examples.frame["content"]]
+        examples.frame["content"] = examples.frame["content"].fillna("")
         return examples
 
     def check(self, examples: Examples, recipe: TextClassification) -> Findings:

@@ -36,13 +36,6 @@ _TOKENIZED = 1_000
 _CHARACTERS_A_TOKEN = 40
 
 
-def clean(text: str | None) -> str:
-    """Return a text that can be written as UTF-8, half characters as U+FFFD; nothing for what is missing."""
-    if text is None:
-        return ""
-    return text if text.isascii() else text.encode("utf-16-le", "surrogatepass").decode("utf-16-le", "replace")
-
-
 def tokenize(tokenizer: Any, texts: Sequence[str], max_length: int) -> list[np.ndarray]:  # noqa: ANN401
     """
     Make texts into tokens.

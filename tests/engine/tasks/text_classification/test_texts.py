@@ -6,18 +6,20 @@ from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import pytest
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
+from tunebook.cells import text_of
 from tunebook.predicting import evaluating
 from tunebook.tasks.text_classification.models import load_model
 from tunebook.tasks.text_classification.task import TASK
-from tunebook.tasks.text_classification.texts import TextReader, clean, tokenize
+from tunebook.tasks.text_classification.texts import TextReader, tokenize
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+
+    import pytest
 
     from tunebook.examples import Examples
 
@@ -115,17 +117,9 @@ def test_a_step_in_parts_has_the_gradient_of_the_whole(
 def test_texts_of_any_kind_become_tokens(tiny: Callable[..., Any]) -> None:
     tokenizer = load_model(tiny(), ("a", "b")).processor
     odd = ["", "a" * 1_000_000, "film " * 300_000, "\u202e\u200b", "\ud800 film", "\0", "\U0001f600"]
-    rows = tokenize(tokenizer, [clean(text) for text in odd], 16)
+    rows = tokenize(tokenizer, [text_of(text) or "" for text in odd], 16)
     assert all(1 <= row.shape[1] <= 16 for row in rows)
     assert rows[2].shape == (2, 16)
     # Where a model counts the ends of a text, what it says is not what ends it.
     tokenizer = load_model(tiny("bart"), ("a", "b")).processor
     assert (tokenize(tokenizer, ["film [SEP] film"], 16)[0][0] == 3).sum() == 1
-
-
-@pytest.mark.parametrize(
-    ("value", "text"),
-    [(None, ""), ("x", "x"), ("é", "é"), ("a\ud800b", "a\ufffdb"), ("\ud83d\ude00", "\U0001f600")],
-)
-def test_texts_can_be_written_as_utf8(value: str | None, text: str) -> None:
-    assert clean(value) == text
