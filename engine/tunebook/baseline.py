@@ -13,8 +13,10 @@ from tunebook.feeds import DirectFeed
 from tunebook.metrics import measure, negative_log_likelihood
 from tunebook.monitors import WORDS, measured
 from tunebook.predicting import extract_features, predict_scores
+from tunebook.threshold_rule import PLAIN
 
 if TYPE_CHECKING:
+    from tunebook.decision import Decider, Decision
     from tunebook.devices import Devices
     from tunebook.examples import Examples
     from tunebook.features import Features
@@ -41,12 +43,16 @@ class Baseline:
         The one with the best macro-F1 on the validation set: what tuning has to beat.
     rows, scores
         Rows of validation and test, and that baseline's probabilities, shape (rows, classes).
+    decision
+        When it says the positive one of two classes, by the recipe's rule on its own scores; ``None`` where there are
+        not two.
     """
 
     metrics: dict[str, dict[str, Any]]
     name: str
     rows: np.ndarray
     scores: np.ndarray
+    decision: Decision | None = None
 
     @property
     def best(self) -> dict[str, Any]:
@@ -69,7 +75,7 @@ def metrics_table(metrics: dict[str, dict[str, Any]]) -> pd.DataFrame:
     Tabulate metrics by name and split, those of :data:`tunebook.monitors.WORDS` but the loss.
 
     NaN is undefined, or of a split that was not measured; a metric that was measured nowhere, as in runs of earlier
-    versions, has no column.
+    versions, has no column. Where a threshold is another than 0.5, it has one.
     """
     shown = {key: word for key, word in WORDS.items() if key != "loss"}
     rows = {
@@ -78,13 +84,25 @@ def metrics_table(metrics: dict[str, dict[str, Any]]) -> pd.DataFrame:
         }
         for name, splits in metrics.items()
     }
-    known = {key for splits in metrics.values() for split in splits.values() for key in split}
+    every = [split for splits in metrics.values() for split in splits.values()]
+    known = {key for split in every for key in split}
     table = pd.DataFrame.from_dict(rows, orient="index")
-    return table[[f"{split} {word}" for split in SPLITS for key, word in shown.items() if key in known]]
+    table = table[[f"{split} {word}" for split in SPLITS for key, word in shown.items() if key in known]]
+    if any(split.get("threshold", PLAIN) != PLAIN for split in every):
+        # To its last digit: what is rounded decides otherwise.
+        own = [next(iter(splits.values())).get("threshold") for splits in metrics.values()]
+        table.insert(0, "threshold", ["" if threshold is None else str(threshold) for threshold in own])
+    return table
 
 
 def measure_baselines(
-    task: Task, model: Model, reader: Reader, examples: Examples, devices: Devices, features: Features | None = None
+    task: Task,
+    model: Model,
+    reader: Reader,
+    examples: Examples,
+    devices: Devices,
+    features: Features | None = None,
+    decider: Decider | None = None,
 ) -> Baseline:
     """
     Measure the class frequencies, a linear probe on the untuned model's features, and its head if it was loaded.
@@ -97,6 +115,8 @@ def measure_baselines(
         What is measured on what, and where. The model is not changed.
     features
         Where the probe finds what the model sees, if it is cached.
+    decider
+        Finds the threshold of each baseline between two classes.
     """
     truth = examples.targets()
     rows = {split: examples.rows(split) for split in SPLITS}
@@ -111,14 +131,22 @@ def measure_baselines(
             split: predict_scores(DirectFeed(task, model, reader), model, rows[split], devices) for split in SPLITS
         }
     scores["linear probe"] = _probe(task, model, reader, examples, devices, rows, features)
+    decisions = {
+        name: None if decider is None else decider.choose(scores[name]["validation"], truth[rows["validation"]])
+        for name in scores
+    }
     metrics = {
-        name: {split: measure(scores[name][split], truth[rows[split]], examples.classes) for split in SPLITS}
+        name: {
+            split: measure(scores[name][split], truth[rows[split]], examples.classes, decisions[name])
+            for split in SPLITS
+        }
         for name in scores
     }
     best = max(metrics, key=lambda name: metrics[name]["validation"]["macro_f1"])
     return Baseline(
-        metrics, best, np.concatenate([rows[s] for s in SPLITS]), np.concatenate([scores[best][s] for s in SPLITS])
-    )
+        metrics, best, np.concatenate([rows[s] for s in SPLITS]), np.concatenate([scores[best][s] for s in SPLITS]),
+        decisions[best],
+    )  # fmt: skip
 
 
 def _probe(

@@ -42,6 +42,8 @@ class Settings:
         What the predictions are of, in words.
     tuned
         Whether the second of two models is the first one tuned.
+    decided
+        How scores became predictions, one sentence; empty where the most probable class is said, or nothing is known.
     """
 
     minimum: int = MINIMUM
@@ -52,6 +54,7 @@ class Settings:
     notes: tuple[str, ...] = ()
     source: str = ""
     tuned: bool = True
+    decided: str = ""
 
 
 def occurring_classes(predictions: pd.DataFrame, *, multi_label: bool) -> tuple[str, ...]:

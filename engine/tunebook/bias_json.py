@@ -26,6 +26,7 @@ def as_json(report: BiasReport) -> dict[str, Any]:
         "notes": list(settings.notes),
         "classes": list(report.classes),
         "positive": report.positive or None,
+        "decided": settings.decided or None,
         "multi_label": report.multi_label,
         "models": list(report.models),
         "splits": list(report.splits),

@@ -53,7 +53,8 @@ def general_remarks(report: BiasReport, split: str) -> list[str]:
     if not report.attributes:
         return []
     comparison = report.comparison(report.attributes[0], split)
-    said = bias_words.notes_on_outcomes(comparison)
+    said = [report.settings.decided] if report.settings.decided else []
+    said += bias_words.notes_on_outcomes(comparison)
     if comparison.outcomes.left_out:
         said.append(f"{comparison.outcomes.left_out:,} rows have no prediction of each model and were left out.")
     compared = sum(report.gap(attribute, "accuracy", split).widest is not None for attribute in report.attributes)

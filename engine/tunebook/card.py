@@ -11,6 +11,7 @@ import pandas as pd
 
 from tunebook import remedy_cell
 from tunebook.comparison import GAP_WORDS
+from tunebook.monitors import WORDS
 from tunebook.reports import Report, formatted, score_sentence
 
 if TYPE_CHECKING:
@@ -93,8 +94,10 @@ def write_card(
         f"- Input: `{json.dumps(model.settings)}`\n" + "\n".join(f"- {line}" for line in exported),
         "## Metrics",
         "Stages are compared on the validation set, which also chose the epoch; the test set was used once.",
+        escape(report.decided()),
         table(report.stages(), "model"),
         table(report.classes_table(), "class"),
+        *_of_positive(report),
         *_by_group(report),
         "![curves](report/curves.png)",
         "![confusion matrix](report/confusion.png)",
@@ -106,6 +109,24 @@ def write_card(
         ", ".join(f"{escape(k)} {escape(v)}" for k, v in report.run.recipe()["versions"].items()),
     ]
     return "\n\n".join(part for part in parts if part) + "\n"
+
+
+def _of_positive(report: Report) -> list[str]:
+    """Tabulate what the decision between two classes comes to for the positive one."""
+    if report.decision is None:
+        return []
+    models = {"baseline": report.metrics["baselines"].get(report.metrics["baseline"]), "tuned": report.metrics["tuned"]}
+    rows = {
+        f"{name}, {split} set": {"threshold": str(of[split]["threshold"]), **of[split]["of_positive"]}
+        for name, of in models.items()
+        if of is not None
+        for split in ("validation", "test")
+        if "of_positive" in of[split]
+    }
+    frame = pd.DataFrame.from_dict(rows, orient="index").rename(columns={**WORDS, "f1": "F1"})
+    numbers = {name: frame[name].astype(float) for name in frame.columns if name != "threshold"}
+    title = f"### {escape(report.classes[report.decision.positive])}, the positive class"
+    return [title, table(formatted(frame.assign(**numbers), "undefined"), "model")]
 
 
 def _by_group(report: Report) -> list[str]:

@@ -381,7 +381,20 @@ def _written(run: Run) -> Iterator[tuple[str, str]]:
 
 def _metrics(run: Run) -> Iterator[tuple[str, str]]:
     if (run.path / "metrics.json").is_file():
-        yield from _scores(_read(run.path / "metrics.json"), "")
+        found = _read(run.path / "metrics.json")
+        yield from _scores(found, "")
+        yield from _decision(found)
+
+
+def _decision(found: object) -> Iterator[tuple[str, str]]:
+    """Yield a line on how two classes are told apart; none where there are others, or an old run does not say."""
+    from tunebook.decision import in_words  # noqa: PLC0415
+
+    if isinstance(found, dict) and found.get("decision"):
+        try:
+            yield "decision", in_words(found["decision"], found["tuned"]["validation"])
+        except (AttributeError, KeyError, TypeError, ValueError):
+            yield "decision", "damaged"
 
 
 def _scores(value: object, name: str) -> Iterator[tuple[str, str]]:
@@ -389,7 +402,15 @@ def _scores(value: object, name: str) -> Iterator[tuple[str, str]]:
     if not isinstance(value, dict):
         return
     if isinstance(value.get("accuracy"), float):
-        yield name, ", ".join(f"{key} {number:.3f}" for key, number in value.items() if isinstance(number, float))
+        # A threshold is told to its last digit, or it would decide otherwise.
+        yield (
+            name,
+            ", ".join(
+                f"{key} {number if key == 'threshold' else format(number, '.3f')}"
+                for key, number in value.items()
+                if isinstance(number, float)
+            ),
+        )
         return
     for key, inner in value.items():
         yield from _scores(inner, f"{name}, {key}" if name else str(key))

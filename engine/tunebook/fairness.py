@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 
     import pandas as pd
 
+    from tunebook.decision import Decision
     from tunebook.examples import Examples
 
 #: Prefix of the columns of ``predictions.parquet`` that hold sensitive attributes.
@@ -109,10 +110,12 @@ class GapMeter:
             found[name] = float(accuracy.max() - accuracy.min())
         return found
 
-    def measure_scores(self, scores: np.ndarray, truth: np.ndarray) -> dict[str, float]:
-        """Return the same for probabilities, shape (n, classes); NaN where they are not finite."""
+    def measure_scores(
+        self, scores: np.ndarray, truth: np.ndarray, decision: Decision | None = None
+    ) -> dict[str, float]:
+        """Return the same for probabilities, shape (n, classes), as they are decided; NaN where they are not finite."""
         from tunebook.labels import decide  # noqa: PLC0415
 
         if not np.isfinite(scores).all():
             return dict.fromkeys(self._codes, math.nan)
-        return self.measure(decide(scores, multi_label=truth.ndim > 1), truth)
+        return self.measure(decide(scores, multi_label=truth.ndim > 1, decision=decision), truth)

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from tunebook.decision import Decision
 from tunebook.errors import StorageError
 
 if TYPE_CHECKING:
@@ -39,10 +40,13 @@ class Offsets:
         Shape (groups,), above 0; 1 changes nothing.
     offsets
         Shape (groups, classes); 0 changes nothing.
+    decision
+        When the adjusted score of the positive one of two classes is one for it; ``None`` decides for the largest.
     """
 
     temperatures: np.ndarray
     offsets: np.ndarray
+    decision: Decision | None = None
 
     kind = "offsets"
 
@@ -69,7 +73,16 @@ class Offsets:
 
     def predict(self, scores: np.ndarray, codes: np.ndarray) -> np.ndarray:
         """Return class numbers, shape (n,)."""
-        found: np.ndarray = self.logits(scores, codes).argmax(axis=1)
+        found: np.ndarray = self.raised(self.logits(scores, codes)).argmax(axis=1)
+        return found
+
+    def raised(self, logits: np.ndarray) -> np.ndarray:
+        """Return logits of which the largest is decided for: the positive class has to pass its threshold's odds."""
+        if self.decision is None or self.decision.is_plain:
+            return logits
+        odds = np.zeros(logits.shape[-1])
+        odds[self.decision.positive] = np.log(self.decision.threshold / (1.0 - self.decision.threshold))
+        found: np.ndarray = logits - odds
         return found
 
     def to_json(self) -> dict[str, Any]:
@@ -77,6 +90,7 @@ class Offsets:
         return {
             "temperatures": [round(float(value), 9) for value in self.temperatures],
             "offsets": [[round(float(value), 9) for value in row] for row in self.offsets],
+            **({} if self.decision is None else vars(self.decision)),
         }
 
     @classmethod
@@ -92,15 +106,25 @@ class Offsets:
         try:
             temperatures = np.array(found["temperatures"], np.float64)
             offsets = np.array(found["offsets"], np.float64)
+            own = Decision(int(found["positive"]), float(found["threshold"])) if "threshold" in found else None
         except (KeyError, TypeError, ValueError) as error:
             raise StorageError(f"remedy: its offsets are damaged ({error}); export it again") from None
         fits = temperatures.ndim == 1 and offsets.ndim == 2 and len(offsets) == len(temperatures)  # noqa: PLR2004
         if not fits or not np.isfinite(offsets).all() or not (np.isfinite(temperatures) & (temperatures > 0)).all():
             raise StorageError("remedy: its offsets are damaged (shapes or values do not fit); export it again")
-        return cls(temperatures, offsets)
+        if own is not None and not (offsets.shape[1] == 2 and own.positive in (0, 1) and 0.0 < own.threshold < 1.0):  # noqa: PLR2004
+            raise StorageError("remedy: its threshold is damaged; export it again")
+        return cls(temperatures, offsets, own)
 
 
-def fit_calibration(scores: np.ndarray, truth: np.ndarray, codes: np.ndarray, number: int, minimum: int) -> Offsets:
+def fit_calibration(
+    scores: np.ndarray,
+    truth: np.ndarray,
+    codes: np.ndarray,
+    number: int,
+    minimum: int,
+    decision: Decision | None = None,
+) -> Offsets:
     """
     Fit a temperature and class offsets for each group by penalised maximum likelihood.
 
@@ -117,6 +141,8 @@ def fit_calibration(scores: np.ndarray, truth: np.ndarray, codes: np.ndarray, nu
         Number of groups.
     minimum
         Fewest examples with which a group is calibrated; smaller ones stay as they are.
+    decision
+        Of two classes: how the model decides, and goes on deciding.
 
     References
     ----------
@@ -124,7 +150,7 @@ def fit_calibration(scores: np.ndarray, truth: np.ndarray, codes: np.ndarray, nu
     .. [2] Alexandari et al., "Maximum Likelihood with Bias-Corrected Calibration is Hard-To-Beat", ICML 2020.
     """
     classes = scores.shape[1]
-    found = Offsets(np.ones(number), np.zeros((number, classes)))
+    found = Offsets(np.ones(number), np.zeros((number, classes)), decision)
     logits = np.log(np.clip(scores.astype(np.float64), _SMALLEST, 1.0))
     for code in range(number):
         inside = codes == code
@@ -181,7 +207,7 @@ def fit_offsets(
     """
     found = replace(start, offsets=start.offsets.copy())
     classes = scores.shape[1]
-    logits = replace(found, offsets=np.zeros_like(found.offsets)).logits(scores, codes)
+    logits = found.raised(replace(found, offsets=np.zeros_like(found.offsets)).logits(scores, codes))
     tables = begun = figures.tables(found.predict(scores, codes), truth, codes)
     for sweep in range(_SWEEPS):
         # From weak to strong, the worst off first: what helps a group comes before what harms another.

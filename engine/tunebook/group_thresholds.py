@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from tunebook.errors import DataError, StorageError
+from tunebook.threshold_rule import PLAIN
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -78,10 +79,6 @@ class Threshold:
         return found
 
 
-#: What an example without a known group gets: the more likely of the two classes.
-_PLAIN = Threshold(0.5)
-
-
 @dataclass(frozen=True)
 class Thresholds:
     """
@@ -93,10 +90,13 @@ class Thresholds:
         Number of the positive class, 0 or 1.
     groups
         One a group; ``None`` for one that keeps the model's own decisions.
+    own
+        The model's own threshold: score of the positive class from which it is said, and above which it is with 0.5.
     """
 
     positive: int
     groups: tuple[Threshold | None, ...]
+    own: float = PLAIN
 
     kind = "thresholds"
 
@@ -112,7 +112,7 @@ class Thresholds:
             Group numbers, shape (n,); below 0 where there is no known group.
         """
         of_positive = scores[:, self.positive]
-        chances = _PLAIN.chances(of_positive)
+        chances = (of_positive >= self.own if self.own != PLAIN else of_positive > PLAIN).astype(np.float64)
         for code, threshold in enumerate(self.groups):
             inside = codes == code
             if threshold is not None and inside.any():
@@ -131,6 +131,7 @@ class Thresholds:
         """Return it as plain values."""
         return {
             "positive": self.positive,
+            "own": self.own,
             "groups": [None if one is None else dict(vars(one)) for one in self.groups],
         }
 
@@ -146,13 +147,21 @@ class Thresholds:
         """
         try:
             several = tuple(None if one is None else Threshold.from_json(one) for one in found["groups"])
-            return cls(int(found["positive"]), several)
+            return cls(int(found["positive"]), several, float(found.get("own", PLAIN)))
         except (KeyError, TypeError, ValueError) as error:
             raise StorageError(f"remedy: its thresholds are damaged ({error}); export it again") from None
 
 
 def fit_thresholds(
-    scores: np.ndarray, truth: np.ndarray, codes: np.ndarray, number: int, *, positive: int, gap: str, minimum: int
+    scores: np.ndarray,
+    truth: np.ndarray,
+    codes: np.ndarray,
+    number: int,
+    *,
+    positive: int,
+    gap: str,
+    minimum: int,
+    own: float = PLAIN,
 ) -> tuple[Thresholds, list[int]]:
     """
     Find thresholds by group that close a gap at the least cost in accuracy [1]_.
@@ -171,6 +180,8 @@ def fit_thresholds(
         One of :data:`CONSTRAINTS`.
     minimum
         Fewest examples with which a group gets thresholds of its own.
+    own
+        The model's own threshold, which the others keep.
 
     Returns
     -------
@@ -221,7 +232,7 @@ def fit_thresholds(
     several: list[Threshold | None] = [None] * number
     for code, found in optimizer.interpolated_thresholder_.interpolation_dict.items():
         several[int(code)] = _read(found)
-    return Thresholds(positive, tuple(several)), [k for k in range(number) if k not in fits]
+    return Thresholds(positive, tuple(several), own), [k for k in range(number) if k not in fits]
 
 
 def _can_fit(is_positive: np.ndarray, minimum: int) -> bool:

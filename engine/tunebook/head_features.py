@@ -14,6 +14,7 @@ from tunebook import tasks
 from tunebook.devices import Devices
 from tunebook.errors import DataError, ModelError
 from tunebook.features import Features
+from tunebook.labels import decide
 from tunebook.predicting import evaluating
 
 if TYPE_CHECKING:
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
 
     from torch import Tensor
 
+    from tunebook.decision import Decision
     from tunebook.examples import Examples
     from tunebook.recipe import Recipe
     from tunebook.tasks.base import Model, Reader, Task
@@ -90,7 +92,12 @@ def replaced(classifier: nn.Linear, head: LinearHead) -> Iterator[None]:
 
 
 def read_features(
-    recipe: Recipe, examples: Examples, model: Model, splits: Sequence[np.ndarray], said: np.ndarray
+    recipe: Recipe,
+    examples: Examples,
+    model: Model,
+    splits: Sequence[np.ndarray],
+    said: np.ndarray,
+    decision: Decision | None = None,
 ) -> HeadFeatures:
     """
     Return what the classifier sees of some rows as they are evaluated, from the cache where that can be.
@@ -103,6 +110,8 @@ def read_features(
         Rows, several times; the second ones are of the validation examples.
     said
         Which class the run's predictions name for each of the second rows, shape (n,).
+    decision
+        When they name the positive one of two classes; ``None`` names the most probable class.
 
     Raises
     ------
@@ -128,10 +137,10 @@ def read_features(
         with evaluating(below), torch.inference_mode():
             rows = tuple(below(vectors).double().numpy() for vectors in kept.vectors)
         found = HeadFeatures(classifier, rows)
-        if last >= 0 and _agrees(found, said):
+        if last >= 0 and _agrees(found, said, decision):
             return found
     found = HeadFeatures(classifier, tuple(_watch(task, model, reader, devices, classifier, part) for part in splits))
-    if not _agrees(found, said):
+    if not _agrees(found, said, decision):
         raise DataError(
             "remedies: the run's predictions are not those of this model on these examples; give the examples and the "
             "model of the run, by its own recipe"
@@ -139,10 +148,11 @@ def read_features(
     return found
 
 
-def _agrees(found: HeadFeatures, said: np.ndarray) -> bool:
+def _agrees(found: HeadFeatures, said: np.ndarray, decision: Decision | None) -> bool:
     if found.rows[1].shape[1] != found.classifier.in_features:
         return False
-    return bool((found.head.scores(found.rows[1]).argmax(axis=1) == said).mean() >= _SAME)
+    again = decide(found.head.scores(found.rows[1]), multi_label=False, decision=decision)
+    return bool((again == said).mean() >= _SAME)
 
 
 def _classifier(task: Task, model: Model, reader: Reader, devices: Devices, rows: np.ndarray) -> nn.Linear:

@@ -14,6 +14,7 @@ from torch import nn
 from torch.nn import functional
 
 from tunebook.balance import class_weights
+from tunebook.decision import Decider
 from tunebook.errors import ModelError, RecipeError, TrainingError
 from tunebook.examples import examples_to_fit
 from tunebook.labels import THRESHOLD
@@ -378,7 +379,10 @@ class _Heads:
             "validation": (data.validation_features, self._on_device(data.validation_truth)),
         }
         wanted = {*data.wanted, *(trial.recipe.monitor for trial in trials)}
-        self._measures_all = not wanted <= set(_ON_DEVICE)
+        deciders = [Decider.of_recipe(t.recipe, data.classes, multi_label=data.multi_label) for t in trials]
+        self._deciders = {trial.index: one for trial, one in zip(trials, deciders, strict=True)}
+        is_plain = all(one is None or one.rule.is_plain for one in deciders)
+        self._measures_all = not (wanted <= set(_ON_DEVICE) and is_plain)
         self._settle()
 
     def _on_device(self, values: np.ndarray) -> Tensor:
@@ -501,9 +505,7 @@ class _Heads:
                    for split, (_, truth) in self._seen.items()},
             }  # fmt: skip
             if self._measures_all:
-                own = scores["validation"][place].cpu().numpy()
-                every = measure(own, self.data.validation_truth, self.data.classes)
-                row["validation"] = {k: v for k, v in every.items() if isinstance(v, (int, float)) or v is None}
+                row |= self._measure_all(self._deciders[trial.index], {k: v[place] for k, v in scores.items()})
             if trial.finish_epoch(row):
                 trial.result.weights = {name: value[place].detach().clone() for name, value in self.weights.items()}
                 trial.result.scores = scores["validation"][place].cpu().numpy().copy()
@@ -511,6 +513,15 @@ class _Heads:
                 trial.is_over = trial.result.is_pruned = True
         self.loss_sum.zero_()
         self._leave()
+
+    def _measure_all(self, decider: Decider | None, scores: Mapping[str, Tensor]) -> dict[str, dict[str, Any]]:
+        """Measure one head as the loop does; ``scores`` are its probabilities of both splits."""
+        truth = {split: of.cpu().numpy() for split, (_, of) in self._seen.items()}
+        own = {split: values.cpu().numpy() for split, values in scores.items()}
+        decision = None if decider is None else decider.choose(own["validation"], truth["validation"])
+        found = {split: measure(own[split], truth[split], self.data.classes, decision) for split in own}
+        plain = {k: v for k, v in found["validation"].items() if isinstance(v, (int, float)) or v is None}
+        return {"train": {k: found["train"][k] for k in ("n", *_ON_DEVICE)}, "validation": plain}
 
     @torch.no_grad()
     def _scores(self, features: Tensor) -> Tensor:

@@ -9,6 +9,8 @@ import numpy as np
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
+    from tunebook.decision import Decision
+
 #: Stands between the classes of one example, in tables and in predictions.
 SEPARATOR = "|"
 #: Score from which an example is said to have a class, where it may have several.
@@ -46,7 +48,7 @@ def encode(labels: Sequence[str], classes: Sequence[str], *, multi_label: bool) 
     return found
 
 
-def decide(scores: np.ndarray, *, multi_label: bool) -> np.ndarray:
+def decide(scores: np.ndarray, *, multi_label: bool, decision: Decision | None = None) -> np.ndarray:
     """
     Say which classes scores stand for.
 
@@ -54,13 +56,20 @@ def decide(scores: np.ndarray, *, multi_label: bool) -> np.ndarray:
     ----------
     scores
         Probabilities, shape (n, classes).
+    multi_label
+        Whether an example may have several classes.
+    decision
+        Of two classes; ``None`` says the most probable one.
 
     Returns
     -------
     numpy.ndarray
         As from :func:`encode`.
     """
-    return (scores >= THRESHOLD).astype(np.int64) if multi_label else scores.argmax(axis=1)
+    if multi_label:
+        return (scores >= THRESHOLD).astype(np.int64)
+    found: np.ndarray = scores.argmax(axis=1) if decision is None else decision.decide(scores)
+    return found
 
 
 def decode(numbers: np.ndarray, classes: Sequence[str]) -> list[str]:
@@ -70,17 +79,18 @@ def decode(numbers: np.ndarray, classes: Sequence[str]) -> list[str]:
     return [join_label(classes[k] for k in np.flatnonzero(row).tolist()) for row in numbers]
 
 
-def confidence(scores: np.ndarray, *, multi_label: bool) -> np.ndarray:
+def confidence(scores: np.ndarray, *, multi_label: bool, decision: Decision | None = None) -> np.ndarray:
     """
-    Say how sure scores are of what they stand for, from 0 to 1, shape (n,).
+    Say how sure scores are of what they stand for, from 0 to 1, shape (n,); parameters as for :func:`decide`.
 
     For one class it is its probability; for several, that of the least sure of the yes and no.
     """
     if multi_label:
         least: np.ndarray = np.maximum(scores, 1.0 - scores).min(axis=1)
         return least
-    most: np.ndarray = scores.max(axis=1)
-    return most
+    said = decide(scores, multi_label=False, decision=decision)
+    found: np.ndarray = scores[np.arange(len(scores)), said]
+    return found
 
 
 def mistakes_confidence(scores: np.ndarray, truth: np.ndarray) -> np.ndarray:

@@ -11,7 +11,9 @@ from tunebook.labels import decide
 from tunebook.monitors import OF_ONE_CLASS
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
+
+    from tunebook.decision import Decision
 
 #: Bins of confidence for the calibration error.
 BINS = 15
@@ -20,7 +22,9 @@ _SMALLEST = 1e-12
 _AT_ONCE = 4_000_000
 
 
-def measure(scores: np.ndarray, truth: np.ndarray, classes: Sequence[str]) -> dict[str, Any]:
+def measure(
+    scores: np.ndarray, truth: np.ndarray, classes: Sequence[str], decision: Decision | None = None
+) -> dict[str, Any]:
     """
     Measure predictions of one split.
 
@@ -32,6 +36,8 @@ def measure(scores: np.ndarray, truth: np.ndarray, classes: Sequence[str]) -> di
         Class numbers, shape (n,); or, where an example may have several classes, ones and zeros, shape (n, classes).
     classes
         Class names.
+    decision
+        When the positive one of two classes is said; ``None`` says the most probable class.
 
     Returns
     -------
@@ -43,6 +49,9 @@ def measure(scores: np.ndarray, truth: np.ndarray, classes: Sequence[str]) -> di
         calibration error [1]_ in 15 bins); ``recall`` by class name, ``None`` for a class without examples;
         ``support``, the examples of each class; ``by_class``, the three by class name, ``None`` for a class that all
         or none of the examples are of; ``confusion``, rows by truth. All but the counts from 0 to 1, ``loss`` from 0.
+
+        With a decision also its ``threshold``, and ``of_positive``: ``precision``, ``recall``, ``specificity``, ``f1``,
+        ``roc_auc`` and ``average_precision`` of the positive class, ``None`` where undefined.
 
         With several classes an example, a prediction is accurate if all of its classes are right;
         ``loss`` and ``ece`` are over every yes and no; ``confusion`` has a table of no and yes for each class.
@@ -61,7 +70,7 @@ def measure(scores: np.ndarray, truth: np.ndarray, classes: Sequence[str]) -> di
 
     numbers = np.arange(len(classes))
     multi_label = truth.ndim > 1
-    predicted = decide(scores, multi_label=multi_label)
+    predicted = decide(scores, multi_label=multi_label, decision=decision)
     # A class that is neither true nor predicted here has no F1; recall needs a true example.
     f1 = f1_score(truth, predicted, labels=numbers, average=None, zero_division=np.nan)
     recall = recall_score(truth, predicted, labels=numbers, average=None, zero_division=np.nan)
@@ -78,12 +87,26 @@ def measure(scores: np.ndarray, truth: np.ndarray, classes: Sequence[str]) -> di
         "macro_f1": float(np.nanmean(f1)),
         **{name: _mean(values) for name, values in against.items()},
         "loss": negative_log_likelihood(scores, truth),
-        "ece": calibration_error(scores, truth),
+        "ece": calibration_error(scores, truth, None if multi_label else predicted),
         "recall": _named(classes, recall),
         "support": dict(zip(classes, support.tolist(), strict=True)),
         "by_class": {name: _named(classes, values) for name, values in against.items()},
+        **({} if decision is None else _of_positive(decision, confusion, against)),
         "confusion": confusion.tolist(),
     }
+
+
+def _of_positive(decision: Decision, confusion: np.ndarray, against: Mapping[str, np.ndarray]) -> dict[str, Any]:
+    """Return a decision's threshold, and what it comes to for the positive class."""
+    place = decision.positive
+    right, said, of = int(confusion[place, place]), int(confusion[:, place].sum()), int(confusion[place].sum())
+    found = {
+        "precision": right / said if said else None,
+        "recall": right / of if of else None,
+        "f1": 2.0 * right / (said + of) if said + of else None,
+        **{name: None if math.isnan(values[place]) else float(values[place]) for name, values in against.items()},
+    }
+    return {"threshold": decision.threshold, "of_positive": found}
 
 
 def _named(classes: Sequence[str], values: np.ndarray) -> dict[str, float | None]:
@@ -164,7 +187,7 @@ def negative_log_likelihood(scores: np.ndarray, truth: np.ndarray) -> float:
     return float(-np.log(np.clip(right.astype(np.float64), _SMALLEST, 1.0)).mean())
 
 
-def reliability(scores: np.ndarray, truth: np.ndarray, bins: int = BINS) -> np.ndarray:
+def reliability(scores: np.ndarray, truth: np.ndarray, said: np.ndarray | None = None, bins: int = BINS) -> np.ndarray:
     """
     Compare confidence with accuracy.
 
@@ -172,6 +195,8 @@ def reliability(scores: np.ndarray, truth: np.ndarray, bins: int = BINS) -> np.n
     ----------
     scores, truth
         As for :func:`measure`.
+    said
+        Class numbers, shape (n,), where each example has one class; the most probable ones when not given.
     bins
         Number of equal bins of confidence.
 
@@ -183,16 +208,18 @@ def reliability(scores: np.ndarray, truth: np.ndarray, bins: int = BINS) -> np.n
     if truth.ndim > 1:
         # Every yes and no is a prediction of its own.
         scores, truth = np.stack([1.0 - scores.ravel(), scores.ravel()], axis=1), truth.ravel()
-    confidence = scores.max(axis=1).astype(np.float64)
-    right = scores.argmax(axis=1) == truth
+        said = None
+    said = scores.argmax(axis=1) if said is None else said
+    confidence = scores[np.arange(len(scores)), said].astype(np.float64)
+    right = said == truth
     place = np.minimum((confidence * bins).astype(int), bins - 1)
     rows = [(confidence[place == k].mean(), right[place == k].mean(), (place == k).mean()) for k in np.unique(place)]
     return np.array(rows).reshape(-1, 3)
 
 
-def calibration_error(scores: np.ndarray, truth: np.ndarray) -> float:
+def calibration_error(scores: np.ndarray, truth: np.ndarray, said: np.ndarray | None = None) -> float:
     """Return the expected calibration error: mean distance of confidence and accuracy over the bins, 0 to 1."""
-    confidence, accuracy, share = reliability(scores, truth).T
+    confidence, accuracy, share = reliability(scores, truth, said).T
     return float((np.abs(confidence - accuracy) * share).sum())
 
 

@@ -19,7 +19,7 @@ from pydantic import (
     field_validator,
 )
 
-from tunebook import monitors
+from tunebook import monitors, threshold_rule
 from tunebook.errors import RecipeError, did_you_mean, shown
 from tunebook.plain_json import parse_json
 
@@ -38,6 +38,14 @@ Monitor = Annotated[
     AfterValidator(monitors.check_monitor),
     WithJsonSchema({"type": "string", "pattern": rf"^({'|'.join(monitors.WORDS)}|{monitors.GAP}(:.+)?)$"}),
 ]
+Threshold = (
+    Annotated[float, Field(gt=0.0, lt=1.0)]
+    | Annotated[
+        str,
+        AfterValidator(threshold_rule.check_rule),
+        WithJsonSchema({"type": "string", "pattern": threshold_rule.PATTERN}),
+    ]
+)
 #: What is done about gaps when a model is tuned: a remedy's own name exports it, see :data:`tunebook.mending.NAMES`.
 Remedy = Literal[
     "none", "auto", "compare", "suggested", "refit", "reweight", "resample", "exponentiated_gradient", "grid_search",
@@ -122,6 +130,15 @@ class Recipe(BaseModel):
 
     class_weights: Balance = field("none", "none, balanced, effective, or {class: weight} in the loss", "Balance")
     sampler: Balance = field("none", "none, balanced, effective, or {class: weight} in drawing examples", "Balance")
+    threshold: Threshold = field(
+        threshold_rule.PLAIN,
+        "for two classes: score from which the positive class is said, or how it is chosen on validation: "
+        f"{threshold_rule.FORMS}",
+        "Balance",
+    )
+    positive: str = field(
+        "", "for two classes: the class that the threshold is of; empty takes the second", "Balance", advanced=True
+    )
     mitigate: Literal["none", "reweight", "resample"] = field(
         "none",
         "against gaps between groups: reweight the loss by group and class, or resample all groups to one size",
@@ -335,7 +352,13 @@ class Recipe(BaseModel):
         inputs = [e["input"] for e in error.errors() if e["loc"] and e["loc"][0] == name]
         # A union reports each of its members; the value of the whole field is the widest of them.
         value = inputs[0] if len(first["loc"]) <= 1 else value
-        reason = f"; {first['ctx']['error']}" if "error" in first.get("ctx", {}) else ""
+        # Of the members of a union, one may say more than that the type is another.
+        reasons = [
+            e["ctx"]["error"]
+            for e in error.errors()
+            if e["loc"][:1] == first["loc"][:1] and "error" in e.get("ctx", {})
+        ]
+        reason = f"; {reasons[0]}" if reasons else ""
         if isinstance(value, float) and not math.isfinite(value):
             reason = "; the number must be finite"
         if name not in cls.model_fields:

@@ -12,12 +12,14 @@ import numpy as np
 from tunebook.balance import group_weights
 from tunebook.errors import DataError
 from tunebook.head_features import LinearHead
+from tunebook.labels import decide
 from tunebook.metrics import negative_log_likelihood
 from tunebook.remedy_choice import cross_predict, weigh
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from tunebook.decision import Decision
     from tunebook.remedy_choice import GroupFigures
 
 #: Gap -> name of Fairlearn's constraint.
@@ -58,6 +60,8 @@ class HeadProblem:
         With two classes, the number of the positive one.
     folds
         Fold of each validation example, shape (m,), from :func:`tunebook.remedy_choice.make_folds`.
+    decision
+        When the positive one of two classes is said; ``None`` says the most probable class.
     """
 
     features: np.ndarray
@@ -69,6 +73,7 @@ class HeadProblem:
     figures: GroupFigures
     positive: int
     folds: np.ndarray
+    decision: Decision | None = None
 
     @cached_property
     def _space(self) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
@@ -129,8 +134,7 @@ class HeadProblem:
 
     def predict(self, head: LinearHead) -> np.ndarray:
         """Return the class numbers that a head gives the validation examples, shape (n,)."""
-        found: np.ndarray = head.scores(self.validation_features).argmax(axis=1)
-        return found
+        return decide(head.scores(self.validation_features), multi_label=False, decision=self.decision)
 
     def choose(self, heads: list[LinearHead]) -> tuple[LinearHead, np.ndarray]:
         """

@@ -11,13 +11,16 @@ import pandas as pd
 
 from tunebook import group_offsets, group_thresholds, reductions
 from tunebook.comparison import GAP_WORDS
+from tunebook.decision_files import note_decision
 from tunebook.errors import DataError, TunebookError, did_you_mean, shown
 from tunebook.group_assignment import Assignment
+from tunebook.labels import decide
 from tunebook.outcomes import read_outcomes
 from tunebook.remedy_choice import GroupFigures, choose, cross_predict, make_folds, weigh
 from tunebook.remedy_effects import AS_TUNED, Effect, Shift, measure_effect
 from tunebook.remedy_files import FILE, Application, Rule, load
 from tunebook.remedy_json import as_json, plain_effect
+from tunebook.threshold_rule import PLAIN
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
@@ -26,6 +29,7 @@ if TYPE_CHECKING:
     from torch import nn
 
     from tunebook.bias import BiasReport
+    from tunebook.decision import Decision
     from tunebook.examples import Examples
     from tunebook.figures import Picture
     from tunebook.head_features import LinearHead
@@ -100,6 +104,7 @@ class _Setting:
     figures: GroupFigures
     positive: int
     folds: np.ndarray
+    decision: Decision | None
 
     @property
     def minimum(self) -> int:
@@ -350,7 +355,9 @@ class Remedies:
             "fitted": {"run": setting.run.name, "gap": self.gap, "validation": len(setting.splits["validation"].rows)},
             "effect": plain_effect(self.effect(name)),
         }
-        return Application(name, setting.report.classes, setting.assignment, remedy.rule, details)
+        return Application(
+            name, setting.report.classes, setting.assignment, remedy.rule, details, decision=setting.decision
+        )
 
     def __repr__(self) -> str:
         return self._repr_mimebundle_()["text/plain"]
@@ -384,8 +391,16 @@ def _remove(file: Path) -> None:
 class _Exporter:
     """Writes the model of a run with one head or another."""
 
-    def __init__(self, recipe: Recipe, examples: Examples, model: Model, classifier: nn.Linear) -> None:
+    def __init__(
+        self,
+        recipe: Recipe,
+        examples: Examples,
+        model: Model,
+        classifier: nn.Linear,
+        decision: Mapping[str, Any] | None,
+    ) -> None:
         self._recipe, self._examples, self._model, self._classifier = recipe, examples, model, classifier
+        self._decision = decision
 
     def write(self, folder: Path, head: LinearHead | None, application: Application | None) -> None:
         from contextlib import nullcontext  # noqa: PLC0415
@@ -397,6 +412,7 @@ class _Exporter:
         task = get_task(self._recipe.task)
         with replaced(self._classifier, head) if head is not None else nullcontext(), replacing_folder(folder) as new:
             task.export(self._model, self._examples.classes, self._recipe, new)
+            note_decision(new, self._examples.classes, self._decision)
             if application is not None:
                 application.save(new)
 
@@ -468,7 +484,8 @@ def compare_remedies(
 def _set(run: Run, attribute: str, gap: str) -> _Setting:
     if gap not in GAPS:
         raise DataError(f"no remedy for the gap {shown(gap)}{did_you_mean(gap, GAPS)}; there are: {', '.join(GAPS)}")
-    report = run.report().bias()
+    finished = run.report()
+    report = finished.bias()
     if report.multi_label:
         raise DataError(
             "remedies are compared where an example has one class, and these have several; "
@@ -498,7 +515,7 @@ def _set(run: Run, attribute: str, gap: str) -> _Setting:
     figures = GroupFigures(len(report.classes), gap, positive, large)
     of = splits["validation"]
     folds = make_folds(of.truth, of.codes, report.settings.seed)
-    return _Setting(run, report, attribute, gap, assignment, splits, figures, positive, folds)
+    return _Setting(run, report, attribute, gap, assignment, splits, figures, positive, folds, finished.decision)
 
 
 def _read(report: BiasReport, attribute: str, split: str, run: Run) -> _Split:
@@ -529,7 +546,7 @@ def _rules(setting: _Setting, notes: list[str]) -> Iterator[Remedy]:
 
     def calibrate(rows: np.ndarray) -> Rule:
         return group_offsets.fit_calibration(
-            of.scores[rows], of.truth[rows], of.codes[rows], number, _share(minimum, rows, of)
+            of.scores[rows], of.truth[rows], of.codes[rows], number, _share(minimum, rows, of), setting.decision
         )
 
     if setting.positive >= 0:
@@ -538,6 +555,7 @@ def _rules(setting: _Setting, notes: list[str]) -> Iterator[Remedy]:
             found, left = group_thresholds.fit_thresholds(
                 of.scores[rows], of.truth[rows], of.codes[rows], number, positive=setting.positive, gap=setting.gap,
                 minimum=_share(minimum, rows, of),
+                own=PLAIN if setting.decision is None else setting.decision.threshold,
             )  # fmt: skip
             one_class = [setting.groups[k] for k in left if setting.figures.counts[k]]
             if one_class and len(rows) == len(of.truth):
@@ -614,21 +632,24 @@ def _heads(
     of = setting.splits["validation"]
     rows = {name: _find(place, split.ids) for name, split in setting.splits.items()}
     train = examples.rows("train")
-    found = read_features(recipe, examples, model, [train, rows["validation"], rows["test"]], of.predicted)
+    found = read_features(
+        recipe, examples, model, [train, rows["validation"], rows["test"]], of.predicted, setting.decision
+    )
     features = dict(zip(("train", *_SPLITS), found.rows, strict=True))
     codes = setting.assignment.codes(examples.frame.iloc[train])
     problem = reductions.HeadProblem(
         features["train"], examples.targets()[train], codes, features["validation"], of.truth, of.codes,
-        setting.figures, setting.positive, setting.folds,
+        setting.figures, setting.positive, setting.folds, setting.decision,
     )  # fmt: skip
     several = []
     for one in reductions.fit_heads(problem, setting.gap):
         if one.head is None:
             notes.append(one.how)
             continue
-        said = {"validation": one.predicted, "test": one.head.scores(features["test"]).argmax(axis=1)}
+        of_test = decide(one.head.scores(features["test"]), multi_label=False, decision=setting.decision)
+        said = {"validation": one.predicted, "test": of_test}
         several.append(Remedy(one.name, one.how, said, head=one.head))
-    return several, _Exporter(recipe, examples, model, found.classifier)
+    return several, _Exporter(recipe, examples, model, found.classifier, setting.run.report().metrics.get("decision"))
 
 
 def _find(place: pd.Series, ids: np.ndarray) -> np.ndarray:

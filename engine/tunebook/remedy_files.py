@@ -8,10 +8,12 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from tunebook.decision import Decision
 from tunebook.errors import DataError, StorageError
 from tunebook.group_assignment import UNKNOWN, Assignment
 from tunebook.group_offsets import Offsets
 from tunebook.group_thresholds import Thresholds
+from tunebook.labels import decide
 from tunebook.storage import read_json, write_json
 
 if TYPE_CHECKING:
@@ -29,11 +31,11 @@ _HOW = {
     "thresholds": (
         "With s the score of the positive class: the chance to decide for it is mix * constant + (1 - mix) * "
         "(first_weight * [s beyond first] + second_weight * [s beyond second]), beyond being above or below as said. "
-        "A group with null keeps the more likely class."
+        "A group with null keeps the model's own threshold, own."
     ),
     "offsets": (
         "The adjusted scores are softmax(log(score) / temperature + offset) with the numbers of the example's group; "
-        "decide for the largest."
+        "decide for the largest, or by threshold, that of the positive class, where there is one."
     ),
     IN_WEIGHTS: "It is in the weights of the model's head: there is nothing to apply.",
 }
@@ -57,6 +59,8 @@ class Application:
         What is done to scores; ``None`` where the remedy is in the weights.
     details
         What else the file says of it: how it was fitted, and what it does on the test set.
+    decision
+        How the model decides between two classes; ``None`` for other classes.
     """
 
     name: str
@@ -64,6 +68,7 @@ class Application:
     assignment: Assignment
     rule: Rule | None
     details: Mapping[str, Any] = field(default_factory=dict)
+    decision: Decision | None = None
 
     def predict(
         self,
@@ -93,7 +98,7 @@ class Application:
         """
         checked = self._checked(scores)
         if self.rule is None:
-            chosen = checked.argmax(axis=1)
+            chosen = decide(checked, multi_label=False, decision=self.decision)
         else:
             chosen = self.rule.predict(checked, self._codes(checked, groups))
         found: np.ndarray = np.array(self.classes, object)[chosen]
@@ -140,6 +145,7 @@ class Application:
             "classes": list(self.classes),
             "attribute": self.assignment.to_json(),
             "rule": None if self.rule is None else self.rule.to_json(),
+            "decision": None if self.decision is None else dict(vars(self.decision)),
             **self.details,
         }
 
@@ -185,10 +191,23 @@ def load(path: Path | str) -> Application:
     if not isinstance(attribute, dict) or not isinstance(classes, list):
         raise StorageError(f"{file}: its attribute or classes are missing; export it again")
     application = Application(
-        str(found.get("name", "")), tuple(map(str, classes)), Assignment.from_json(attribute), rule
-    )
+        str(found.get("name", "")), tuple(map(str, classes)), Assignment.from_json(attribute), rule,
+        decision=_decision(found.get("decision"), file),
+    )  # fmt: skip
     _check_fits(application, file)
     return application
+
+
+def _decision(found: Any, file: Path) -> Decision | None:  # noqa: ANN401
+    if found is None:
+        return None
+    try:
+        decision = Decision(int(found["positive"]), float(found["threshold"]))
+    except (KeyError, TypeError, ValueError):
+        raise StorageError(f"{file}: its decision is damaged; export it again") from None
+    if decision.positive not in (0, 1) or not 0.0 < decision.threshold < 1.0:
+        raise StorageError(f"{file}: its decision is damaged; export it again")
+    return decision
 
 
 def _check_fits(application: Application, file: Path) -> None:

@@ -10,6 +10,7 @@ import pandas as pd
 
 from tunebook import figures
 from tunebook.baseline import SPLITS, metrics_table
+from tunebook.decision import Decision, in_words
 from tunebook.events import read_scalars
 from tunebook.figures import Page, Picture, plain
 from tunebook.labels import encode, mistakes_confidence
@@ -53,6 +54,8 @@ class Report:
         self.metrics: dict[str, Any] = read_json(run.path / "metrics.json")
         self.classes: list[str] = self.metrics["classes"]
         self.multi_label: bool = self.metrics["multi_label"]
+        #: When the tuned model says the positive one of two classes; ``None`` for others, and for runs of before.
+        self.decision = Decision.of_run(self.metrics)
         self._predictions: pd.DataFrame | None = None
         self._bias: BiasReport | None = None
 
@@ -168,7 +171,11 @@ class Report:
         counts = np.array(self.metrics["tuned"][split]["confusion"])
         if self.multi_label:
             return figures.outcomes(counts, self.classes, f"Right and wrong by class, {split} set")
-        return figures.matrix(counts, self.classes, f"Confusion, {split} set")
+        at = ""
+        if self.decision is not None and not self.decision.is_plain:
+            positive = plain(self.classes[self.decision.positive], 24)
+            at = f", {positive} from {self.decision.threshold}"
+        return figures.matrix(counts, self.classes, f"Confusion, {split} set{at}")
 
     def calibration(self, split: str = "test") -> Picture:
         """Draw accuracy against confidence, for the baseline and the tuned model."""
@@ -180,7 +187,9 @@ class Report:
             rows = self.predictions[(self.predictions["split"] == split) & (self.predictions["model"] == name)]
             if not len(rows):
                 continue
-            points = reliability(np.stack(rows["scores"].to_list()), self._truth(rows))
+            scores, truth = np.stack(rows["scores"].to_list()), self._truth(rows)
+            said = None if self.multi_label else self._encoded(rows["prediction"])
+            points = reliability(scores, truth, said)
             gap = float((np.abs(points[:, 0] - points[:, 1]) * points[:, 2]).sum())
             axes.plot(
                 points[:, 0], points[:, 1], color=colour, marker="o", markersize=4, label=f"{name}: ECE {gap:.3f}"
@@ -193,7 +202,17 @@ class Report:
         return Picture.of(figure, f"Calibration, {split} set: expected calibration error: {', '.join(words)}")
 
     def _truth(self, rows: pd.DataFrame) -> np.ndarray:
-        return encode(rows["truth"].tolist(), self.classes, multi_label=self.multi_label)
+        return self._encoded(rows["truth"])
+
+    def _encoded(self, labels: pd.Series) -> np.ndarray:
+        return encode(labels.tolist(), self.classes, multi_label=self.multi_label)
+
+    def decided(self) -> str:
+        """Say in a sentence which class scores of the tuned model stand for; of two, which is the positive one."""
+        found = self.metrics.get("decision")
+        if found:
+            return in_words(found, self.metrics["tuned"]["validation"])
+        return "Each class is said from a score of 0.5." if self.multi_label else "The most probable class is said."
 
     def mistakes(self, examples: Examples, count: int = 16, split: str = "test") -> Picture | Page:
         """Show the tuned model's most confident mistakes."""
@@ -231,6 +250,8 @@ class Report:
                 notes=tuple(map(str, told.get("notes", []) if notes is None else notes)),
                 derived=_derived(told) if derived is None else dict(derived),
                 source=f"Run {self.run.name}",
+                positive=self.classes[self.decision.positive] if self.decision is not None else "",
+                decided=self.decided() if self.decision is not None and not self.decision.is_plain else "",
             )
             self._bias = BiasReport(self.predictions, self.classes, multi_label=self.multi_label, settings=settings)
         return self._bias

@@ -12,6 +12,7 @@ import torch
 
 from tunebook import tasks
 from tunebook.balance import class_weights, example_weights
+from tunebook.decision import Decider
 from tunebook.devices import Devices
 from tunebook.errors import TunebookError
 from tunebook.features import Features
@@ -86,7 +87,10 @@ class HeadsTogether:
         started = time.monotonic()
         try:
             shared = self._materials.take(recipes[0])
-            judge = Judge(self._objectives, shared.examples)
+            judges = [
+                Judge(self._objectives, shared.examples, Decider.of_examples(recipe, shared.examples))
+                for recipe in recipes
+            ]
             ready = self._ready(recipes[0], shared)
             if ready is None:
                 return None
@@ -94,6 +98,7 @@ class HeadsTogether:
             def told(number: int, epoch: int, row: dict[str, Any]) -> bool:
                 _heed(stop)
                 # A gap needs single predictions, which are kept of the best epoch alone.
+                judge = judges[number]
                 return not judge.needs_scores and report(places[number], epoch, judge.values(row["validation"])[0])
 
             head, data = ready
@@ -103,7 +108,9 @@ class HeadsTogether:
         except TunebookError:
             return None  # each by itself finds its own fault
         seconds = (time.monotonic() - started) / len(recipes)
-        return [_judged(place, result, judge, seconds) for place, result in zip(places, results, strict=True)]
+        return [
+            _judged(place, result, judge, seconds) for place, result, judge in zip(places, results, judges, strict=True)
+        ]
 
     def _ready(self, recipe: Recipe, shared: Shared) -> tuple[nn.Sequential, HeadData] | None:
         examples, model, reader = shared

@@ -20,7 +20,7 @@ _OF_THE_LOOP = frozenset({
     "freeze", "unfreeze", "class_weights", "sampler", "label_smoothing", "weight_decay", "clip_norm", "epochs", "lr",
     "layer_decay", "schedule", "warmup", "patience", "monitor", "device", "precision", "cache", "extractor",
     "on_memory", "feature_precision", "log_every", "checkpoint_seconds", "onnx", "run", "runs_dir", "resume", "replay",
-    "mitigate", "mitigate_by", "remedy", "remedy_gap", "remedy_by",
+    "threshold", "positive", "mitigate", "mitigate_by", "remedy", "remedy_gap", "remedy_by",
 })  # fmt: skip
 
 

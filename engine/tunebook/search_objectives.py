@@ -6,14 +6,15 @@ import math
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+
 from tunebook.errors import DataError, RecipeError, did_you_mean, shown
 from tunebook.monitors import FORMS, GAP, check_monitor, larger_is_better, measured, undefined
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    import numpy as np
-
+    from tunebook.decision import Decider
     from tunebook.examples import Examples
     from tunebook.fairness import GapMeter
 
@@ -84,6 +85,8 @@ class Judge:
         What to measure.
     examples
         Of their validation set alone anything is looked at.
+    decider
+        Finds the threshold between two classes, for gaps.
 
     Raises
     ------
@@ -92,10 +95,11 @@ class Judge:
         has examples of one class only.
     """
 
-    def __init__(self, objectives: Sequence[Objective], examples: Examples) -> None:
+    def __init__(self, objectives: Sequence[Objective], examples: Examples, decider: Decider | None = None) -> None:
         self.objectives = tuple(objectives)
         self.rows = examples.rows("validation")
         self._truth = examples.targets()[self.rows]
+        self._decider = decider
         from tunebook.fairness import SMALLEST_GROUP, GapMeter  # noqa: PLC0415 - the command line needs no pandas
 
         self._meters: dict[Objective, GapMeter] = {}
@@ -138,7 +142,10 @@ class Judge:
 
     def _gap(self, objective: Objective, scores: np.ndarray | None) -> float:
         assert scores is not None  # noqa: S101 - needs_scores said so
-        gaps = self._meters[objective].measure_scores(scores, self._truth)
+        decision = None
+        if self._decider is not None and np.isfinite(scores).all():
+            decision = self._decider.choose(scores, self._truth)
+        gaps = self._meters[objective].measure_scores(scores, self._truth, decision)
         return math.nan if any(math.isnan(gap) for gap in gaps.values()) else max(gaps.values())
 
 

@@ -8,6 +8,7 @@ from dataclasses import asdict, dataclass, field
 from typing import TYPE_CHECKING, Any, Literal, Protocol, Self
 
 from tunebook import tasks
+from tunebook.decision import Decider
 from tunebook.devices import Devices
 from tunebook.errors import TunebookError
 from tunebook.monitors import WORDS
@@ -130,7 +131,8 @@ class OneByOne:
 
         try:
             shared = self.materials.take(recipe)
-            watch = _Watch(Judge(self.objectives, shared.examples), place, report)
+            decider = Decider.of_examples(recipe, shared.examples)
+            watch = _Watch(Judge(self.objectives, shared.examples, decider), place, report)
             trainer = Trainer(
                 tasks.get_task(recipe.task), recipe, *shared, devices=Devices(recipe, shared.model.module)
             )

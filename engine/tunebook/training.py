@@ -15,6 +15,7 @@ from tunebook import machine
 from tunebook.balance import class_weights, example_weights
 from tunebook.checkpoints import Checkpoint
 from tunebook.commands import Commands
+from tunebook.decision import Decider
 from tunebook.errors import RecipeError, TrainingError, TunebookError
 from tunebook.examples import examples_to_fit
 from tunebook.fairness import GapMeter
@@ -43,6 +44,8 @@ if TYPE_CHECKING:
 
 #: How much a step counts in the speed of the one after it: the last ten or so decide.
 _MEMORY = 0.9
+#: Metrics that are not kept of every epoch: a number for each class, or for each two.
+_NOT_BY_EPOCH = ("confusion", "by_class")
 
 
 class TrainingStopped(TunebookError):  # noqa: N818 - it is not a failure
@@ -162,6 +165,7 @@ class Trainer:
         self._truth = examples.targets()
         self._gaps = GapMeter.of_examples(examples, examples.rows("validation"))
         self._gaps.check(recipe.monitor)
+        self._decider = Decider.of_examples(recipe, examples)
         why = undefined(recipe.monitor, examples.class_counts("validation").tolist(), len(examples.rows("validation")))
         if why:
             raise RecipeError(f"monitor={recipe.monitor!r}: {why}")
@@ -455,8 +459,14 @@ class Trainer:
         self._require_finite_weights()
         self.devices.share_buffers(self.model.module)
         machine.trim_memory()  # of the steps' activations, before others are made
-        validation = self._evaluate(self.examples.rows("validation"), stop, self._gaps)
-        fit = self._evaluate(self._sample, stop)
+        rows = self.examples.rows("validation")
+        scores = self._scores(rows, stop)
+        decision = self._decider.choose(scores, self._truth[rows]) if self._decider is not None else None
+        validation = measure(scores, self._truth[rows], self.examples.classes, decision)
+        gaps = self._gaps.measure_scores(scores, self._truth[rows], decision)
+        validation["gaps"] = {name: gap if math.isfinite(gap) else None for name, gap in gaps.items()}
+        scores = self._scores(self._sample, stop)
+        fit = measure(scores, self._truth[self._sample], self.examples.classes, decision)
         progress = self.progress
         row = {
             "epoch": epoch + 1,
@@ -465,7 +475,7 @@ class Trainer:
             "trains": self.model.stages.describe(progress.freeze),
             "running_loss": progress.loss_sum / max(progress.loss_count, 1),
             "train": {k: fit[k] for k in ("n", "loss", "accuracy", "macro_f1")},
-            "validation": {k: v for k, v in validation.items() if k not in ("confusion", "by_class")},
+            "validation": {k: v for k, v in validation.items() if k not in _NOT_BY_EPOCH},
         }
         progress.history.append(row)
         progress.epoch, progress.in_epoch, progress.loss_sum, progress.loss_count = epoch + 1, 0, 0.0, 0
@@ -483,21 +493,18 @@ class Trainer:
             speed = {"speed/examples_per_second": self._epoch_pace.rate() or math.nan}
             # Whoever shows the curves reads the best epoch, and does not choose again.
             best = {BEST_EPOCH: float(progress.best["epoch"])}
-            curves = {**_curves(row, self.recipe.monitor), **best}
+            is_chosen = self._decider is not None and self._decider.rule.kind != "fixed"
+            curves = {**_curves(row, self.recipe.monitor, is_chosen=is_chosen), **best}
             self.log.scalars({**curves, **speed, "memory/rss_mb": resident_bytes() / 1e6}, progress.step)
             self.log.tensor("confusion/validation", np.array(validation["confusion"]), progress.step)
 
-    def _evaluate(self, rows: np.ndarray, stop: threading.Event | None, gaps: GapMeter | None = None) -> dict[str, Any]:
+    def _scores(self, rows: np.ndarray, stop: threading.Event | None) -> np.ndarray:
         # Several processes look at the commands together, and that only between steps.
         feed = self.feed if self.devices.count > 1 else _Heeding(self.feed, lambda: self._heed(stop))
         scores = predict_scores(feed, self.model, rows, self.devices)
         if not np.isfinite(scores).all():  # their F1 would be a number all the same, and could be the best
             raise self._diverged("the predictions became nan", self.progress.step)
-        found = measure(scores, self._truth[rows], self.examples.classes)
-        if gaps is not None:
-            measured = gaps.measure_scores(scores, self._truth[rows])
-            found["gaps"] = {name: gap if math.isfinite(gap) else None for name, gap in measured.items()}
-        return found
+        return scores
 
     # The optimizer.
 
@@ -638,7 +645,7 @@ def resident_bytes() -> int:
     return int(psutil.Process().memory_info().rss)
 
 
-def _curves(row: Mapping[str, Any], monitor: str) -> dict[str, float]:
+def _curves(row: Mapping[str, Any], monitor: str, *, is_chosen: bool) -> dict[str, float]:
     values = {"epoch": float(row["epoch"]), "train/epoch_loss": float(row["running_loss"])}
     for split in ("train", "validation"):
         for name in ("loss", "accuracy", "macro_f1"):
@@ -649,6 +656,8 @@ def _curves(row: Mapping[str, Any], monitor: str) -> dict[str, float]:
         values[f"recall/{name}"] = math.nan if recall is None else recall
     for name, gap in row["validation"].get("gaps", {}).items():
         values[f"{GAPS}{name}"] = math.nan if gap is None else gap
+    if is_chosen:
+        values["threshold/validation"] = float(row["validation"]["threshold"])
     if monitor == GAP:
         values[curve(GAP)] = measured(row["validation"], GAP)
     return values

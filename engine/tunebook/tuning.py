@@ -21,6 +21,8 @@ from tunebook.baseline import SPLITS, Baseline
 from tunebook.card import write_card
 from tunebook.checkpoints import Checkpoints
 from tunebook.control import recorded
+from tunebook.decision import Decider
+from tunebook.decision_files import note_decision
 from tunebook.devices import Devices
 from tunebook.errors import RecipeError, StorageError, TunebookError, shown
 from tunebook.events import EventLog
@@ -40,6 +42,7 @@ from tunebook.verdict import judge
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator, Iterator, Mapping
 
+    from tunebook.decision import Decision
     from tunebook.examples import Examples
     from tunebook.recipe import Recipe
     from tunebook.tasks.base import Model, Reader, Task
@@ -376,7 +379,7 @@ class Session:
         }  # fmt: skip
         path = self.run.path / "recipe.json"
         if resumed and path.is_file():
-            _check_same(read_json(path), recipe, self.run)
+            _check_same(read_json(path), recipe, type(self.recipe)().model_dump(), self.run)
             return
         write_json(path, recipe)
 
@@ -397,19 +400,21 @@ class Session:
             }
         if not self.devices.is_main:
             return
-        tuned = {
-            split: measure(scores[split], truth[self.examples.rows(split)], self.examples.classes) for split in SPLITS
-        }
-        metrics = self._metrics(trainer, tuned)
+        decider = Decider.of_examples(self.recipe, self.examples)
+        rows = {split: self.examples.rows(split) for split in SPLITS}
+        decision = None if decider is None else decider.choose(scores["validation"], truth[rows["validation"]])
+        tuned = {split: measure(scores[split], truth[rows[split]], self.examples.classes, decision) for split in SPLITS}
+        metrics = {**self._metrics(trainer, tuned), "decision": self._decided(decision)}
         write_json(run.path / "metrics.json", metrics)
         # Not among the metrics: a run that was resumed has the same metrics, but computed less.
         write_json(run.path / "cache.json", self.features.record())
         with replacing(run.path / "predictions.parquet") as temporary:
-            self._predictions(scores).to_parquet(temporary, index=False)
+            self._predictions(scores, decision).to_parquet(temporary, index=False)
         self._say(phase="exporting")
         machine.trim_memory()
         with replacing_folder(run.path / "model") as folder:
             exported = self.task.export(self.model, self.examples.classes, self.recipe, folder)
+            exported += note_decision(folder, self.examples.classes, metrics["decision"])
         self._say(phase="reporting")
         report = Report(run)
         with replacing_folder(run.path / "report") as folder:
@@ -447,19 +452,32 @@ class Session:
             "verdicts": [asdict(v) for v in judge(history, best, counts, base, self.recipe.regularisers)],
         }
 
-    def _predictions(self, scores: dict[str, np.ndarray]) -> pd.DataFrame:
+    def _decided(self, decision: Decision | None) -> dict[str, Any] | None:
+        """Return how the tuned model decides between two classes, and the baseline's threshold, as JSON."""
+        if decision is None:
+            return None
+        own = self.baseline.decision if self.baseline is not None else None
+        return {
+            "positive": self.examples.classes[decision.positive],
+            "threshold": decision.threshold,
+            "chosen_by": self.recipe.threshold,
+            "baseline": own.threshold if own is not None else None,
+        }
+
+    def _predictions(self, scores: dict[str, np.ndarray], decision: Decision | None) -> pd.DataFrame:
         rows = np.concatenate([self.examples.rows(split) for split in SPLITS])
-        parts = [("tuned", rows, np.concatenate([scores[split] for split in SPLITS]))]
+        parts = [("tuned", rows, np.concatenate([scores[split] for split in SPLITS]), decision)]
         if self.baseline is not None:
-            parts.insert(0, ("baseline", self.baseline.rows, self.baseline.scores))
+            parts.insert(0, ("baseline", self.baseline.rows, self.baseline.scores, self.baseline.decision))
         tables = []
         multi_label = self.examples.multi_label
-        for name, where, values in parts:
+        for name, where, values, own in parts:
+            said = decide(values, multi_label=multi_label, decision=own)
             frame = self.examples.frame.iloc[where]
             table = pd.DataFrame({"model": name, "id": frame["id"].to_numpy(), "split": frame["split"].to_numpy()})
             table["truth"] = frame["label"].to_numpy()
-            table["prediction"] = decode(decide(values, multi_label=multi_label), self.examples.classes)
-            table["confidence"] = confidence(values, multi_label=multi_label).astype(np.float32)
+            table["prediction"] = decode(said, self.examples.classes)
+            table["confidence"] = confidence(values, multi_label=multi_label, decision=own).astype(np.float32)
             table["scores"] = list(values.astype(np.float32))
             for attribute in self.examples.sensitive:
                 table[PREFIX + attribute] = frame[attribute].to_numpy()
@@ -509,9 +527,10 @@ def _resumed_at(run: Run) -> float:
     return state.heartbeat if state.state == "queued" else time.time()
 
 
-def _check_same(before: Mapping[str, Any], now: Mapping[str, Any], run: Run) -> None:
+def _check_same(before: Mapping[str, Any], now: Mapping[str, Any], defaults: Mapping[str, Any], run: Run) -> None:
     for name, value in now["parameters"].items():
-        old = before["parameters"].get(name)
+        # A run from before there was the parameter did what its default does.
+        old = before["parameters"].get(name, defaults.get(name))
         # Both sides as JSON has them: it knows no tuples.
         if name not in FREE_TO_CHANGE and _plain(old) != _plain(value):
             msg = (
@@ -543,6 +562,6 @@ def _stages(history: list[dict[str, Any]], monitor: str) -> Iterator[dict[str, A
             "trains": best["trains"],
             "epochs": [rows[0]["epoch"], rows[-1]["epoch"]],
             "epoch": best["epoch"],
-            "validation": {k: best["validation"].get(k) for k in ("n", *WORDS)},
+            "validation": {k: best["validation"][k] for k in ("n", *WORDS, "threshold") if k in best["validation"]},
         }
         start = end

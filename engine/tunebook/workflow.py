@@ -12,6 +12,7 @@ from tunebook import tasks
 from tunebook.baseline import Baseline, measure_baselines
 from tunebook.choices import require_named
 from tunebook.cost import measure
+from tunebook.decision import Decider
 from tunebook.devices import Devices
 from tunebook.errors import TunebookError
 from tunebook.features import Features
@@ -105,8 +106,8 @@ def load_model(recipe: Recipe, examples: Examples) -> Model:
     ModelError
         The model is unknown, its weights cannot be had, trusted, or held in memory, or it does not run.
     RecipeError
-        A class, group, freeze or dropout rate does not fit the data or the model, or the whole does not fit into this
-        session's memory.
+        A class, group, freeze or dropout rate does not fit the data or the model, ``monitor`` or ``threshold`` cannot
+        choose on these examples, or the whole does not fit into this session's memory.
     """
     require_named(recipe, examples)
     model = tasks.get_task(recipe.task).load_model(recipe, examples.classes)
@@ -122,7 +123,8 @@ def measure_baseline(recipe: Recipe, examples: Examples, model: Model) -> Baseli
     devices = Devices(recipe, model.module)
     task = tasks.get_task(recipe.task)
     features = _features(recipe, examples, model)
-    return measure_baselines(task, model, features.reader, examples, devices, features)
+    decider = Decider.of_examples(recipe, examples)
+    return measure_baselines(task, model, features.reader, examples, devices, features, decider)
 
 
 def measure_cost(

@@ -8,9 +8,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from tunebook import opening, tasks
+from tunebook.decision import in_words
 from tunebook.errors import RecipeError, StorageError
 from tunebook.opening import SMALL, is_file, names_in, read_text
 from tunebook.recipe_words import all_in_words
+from tunebook.threshold_rule import PLAIN
 from tunebook_lab.chosen import differing
 from tunebook_lab.errors import RequestError
 from tunebook_lab.mistakes import most_mistaken
@@ -89,7 +91,7 @@ def read_detail(path: Path, root: Root, row: Mapping[str, Any], curves: Curves) 
         "differs": differing(row["task"], parameters),
         "metrics": scores_of(metrics),
         "stages": list(_stages(metrics)),
-        "verdicts": list(_verdicts(metrics)),
+        "verdicts": [*_verdicts(metrics), *_decision(metrics)],
         "confusion": confusion if is_small else None,
         "mistakes": most_mistaken(confusion, classes) if confusion is not None else None,
         "classes": classes[:MOST_CLASSES],
@@ -146,6 +148,18 @@ def _verdicts(metrics: Mapping[str, Any]) -> Iterator[dict[str, str]]:
     for verdict in verdicts if isinstance(verdicts, list) else []:
         if isinstance(verdict, dict):
             yield {name: one_line(str(verdict.get(name, "")), 1000) for name in ("name", "reason", "advice")}
+
+
+def _decision(metrics: Mapping[str, Any]) -> Iterator[dict[str, str]]:
+    """Yield how the tuned model decides between two classes, where that is not for the more probable one."""
+    found = inner(metrics, "decision")
+    if not found or found.get("threshold") == PLAIN:
+        return
+    try:
+        said = in_words(found, inner(inner(metrics, "tuned"), "validation"))
+    except (AttributeError, KeyError, TypeError, ValueError):
+        return
+    yield {"name": "decision", "reason": one_line(said, 1000), "advice": ""}
 
 
 def _confusion(metrics: Mapping[str, Any]) -> dict[str, Any] | None:
