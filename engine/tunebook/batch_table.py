@@ -20,8 +20,13 @@ if TYPE_CHECKING:
 
     from tunebook.batch_runs import Batch
 
-#: Columns beside the parameters; the four in the middle are measured on the test set.
-_BEFORE = ("run", "state", "baseline_accuracy", "accuracy", "macro_f1", "loss", "epochs_done", "seconds")
+#: Columns beside the parameters; from the baseline's accuracy to the loss they are measured on the test set.
+_BEFORE = (
+    "run", "state", "baseline_accuracy", "accuracy", "macro_f1", "roc_auc", "average_precision", "specificity", "loss",
+    "epochs_done", "seconds",
+)  # fmt: skip
+#: Those of them that the run's own files have.
+_MEASURED = ("macro_f1", "roc_auc", "average_precision", "specificity", "loss", "seconds")
 _AFTER = ("message", "path")
 _STYLE = (
     "body{font:14px/1.4 system-ui,sans-serif;margin:2em;color:#1f2328;background:#fff}"
@@ -38,7 +43,7 @@ def batch_table(batch: Batch) -> pd.DataFrame:
     -------
     pandas.DataFrame
         A row a set, in the order of the file: ``run``, ``state`` (as `tunebook runs` has it, ``waiting`` for one that
-        was not begun), accuracy of the baseline and accuracy, macro-F1 and loss of the tuned model on the test set,
+        was not begun), accuracy of the baseline and the metrics of the tuned model on the test set,
         ``epochs_done``, ``seconds`` of all attempts, each parameter that a set gives (missing where it does not; lists
         and mappings as JSON), ``message`` and ``path``.
     """
@@ -116,7 +121,7 @@ def _measured(path: Path) -> dict[str, Any]:
         for key in keys:
             part = part.get(key, {}) if isinstance(part, dict) else {}
         if isinstance(part, dict):
-            found |= {key: part[key] for key in ("macro_f1", "loss", "seconds") if isinstance(part.get(key), float)}
+            found |= {key: part[key] for key in _MEASURED if isinstance(part.get(key), float)}
     return found
 
 

@@ -81,7 +81,9 @@ def report_command(
     before = known.bias().settings
     examples = _examples(run) if pictures else None
     notes = tuple(examples.notes) if examples is not None else before.notes
-    settings = Settings(minimum, draws, seed, positive, before.derived, notes, before.source)
+    settings = Settings(
+        minimum, draws, seed, positive or before.positive, before.derived, notes, before.source, decided=before.decided
+    )
     report = BiasReport(known.predictions, known.classes, multi_label=known.multi_label, settings=settings)
     gallery = None if examples is None else report.mistakes(examples, run.state().task)
     folder = (out or run.path / "report").expanduser()

@@ -174,7 +174,7 @@ class Report:
         at = ""
         if self.decision is not None and not self.decision.is_plain:
             positive = plain(self.classes[self.decision.positive], 24)
-            at = f", {positive} from {self.decision.threshold}"
+            at = f"\n{positive} from {self.decision.threshold}"
         return figures.matrix(counts, self.classes, f"Confusion, {split} set{at}")
 
     def calibration(self, split: str = "test") -> Picture:

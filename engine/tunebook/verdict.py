@@ -154,6 +154,8 @@ def _unbalanced(row: Mapping[str, Any], counts: Mapping[str, int]) -> list[Verdi
             f"Class {worst!r} has recall {recall[worst]:.2f} where the mean is {mean:.2f}; it has "
             f"{counts[worst]} training examples, and the largest class {max(counts.values())}."
         )
-        advice = "class_weights='balanced' or sampler='balanced' would help, or more examples of it."
+        ways = "class_weights='balanced' or sampler='balanced'"
+        ways = f"threshold='f1', {ways}" if len(counts) == 2 else ways  # noqa: PLR2004
+        advice = f"{ways} would help, or more examples of it."
         return [Verdict("unbalanced", reason, f"recall/{worst}", advice)]
     return []

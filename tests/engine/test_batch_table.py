@@ -46,7 +46,8 @@ def batch(write_notebook: Any) -> Batch:
 def test_a_row_a_set(batch: Batch) -> None:
     table = batch_table(batch)
     assert list(table.columns) == [
-        "run", "state", "baseline_accuracy", "accuracy", "macro_f1", "loss", "epochs_done", "seconds",
+        "run", "state", "baseline_accuracy", "accuracy", "macro_f1", "roc_auc", "average_precision", "specificity",
+        "loss", "epochs_done", "seconds",
         "rate", "freeze", "name", "parameter state", "message", "path",
     ]  # fmt: skip
     assert table["run"].tolist() == ["one", "two", "three", "<b>four"]
