@@ -98,7 +98,9 @@ class Audit:
         if not path.is_file():
             msg = f"{shown(str(path))}: no such file; give a .csv, .tsv, .parquet or .jsonl of predictions"
             raise DataError(msg)
-        return self.of_table(read_table(path), shown(path.name))
+        columns = self.columns
+        wanted = [*columns.named().values(), *columns.sensitive, *self.settings.derived]
+        return self.of_table(read_table(path, wanted), shown(path.name))
 
     def of_table(self, table: pd.DataFrame, source: str = "the table") -> BiasReport:
         """
@@ -137,7 +139,7 @@ class Audit:
         elif columns.confidence:
             _check_confidence(predictions["confidence"], source, columns.confidence)
         named = replace(
-            settings, notes=(*settings.notes, *words.said), tuned=False,
+            settings, notes=(*settings.notes, *_read_as(table), *words.said), tuned=False,
             source=settings.source or f"Audit of {source}, predictions in column {columns.prediction}",
         )  # fmt: skip
         return BiasReport(predictions, multi_label=self.multi_label, settings=named)
@@ -307,6 +309,11 @@ def _refuse_containers(values: pd.Series, source: str, column: str, *, lists: bo
         what = f"{sum(wrong):,} cells of column {shown(column)} hold a {kind} (first: row {row + 1})"
         fix = "write class names with | between them" if lists else "name a column with one value a row"
         raise DataError(f"{source}: {what}; {fix}")
+
+
+def _read_as(table: pd.DataFrame) -> list[str]:
+    """Return what was done to read a table's file, a sentence each."""
+    return [f"Of the file: {text}." for _, text in table.attrs.get("remarks", ())]
 
 
 def _check_confidence(values: pd.Series, source: str, column: str) -> None:

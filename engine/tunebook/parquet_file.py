@@ -63,7 +63,7 @@ def read_parquet(
     bounds
         How much of it is read at most.
     most
-        Read no more rows than this.
+        Read no more rows than this; the file may then be of any size.
 
     Raises
     ------
@@ -76,7 +76,7 @@ def read_parquet(
     from pyarrow import parquet  # noqa: PLC0415
 
     watch = Watch(bounds or TableBounds())
-    with open_stream(path, largest=watch.bounds.bytes) as stream:
+    with open_stream(path, largest=watch.bounds.bytes if most is None else None) as stream:
         try:
             opened = parquet.ParquetFile(
                 stream, thrift_string_size_limit=_MOST_METADATA, thrift_container_size_limit=_MOST_METADATA
@@ -145,7 +145,8 @@ def _size(column: Array, watch: Watch, name: str) -> int:
     if not isinstance(column, pa.DictionaryArray):
         return int(column.nbytes)
     lengths = pc.binary_length(column.dictionary)
-    watch.line(pc.max(lengths).as_py() or 0, f"a cell of column {shown(name)}")
+    if not pa.types.is_binary(column.dictionary.type):  # a picture may be large
+        watch.line(pc.max(lengths).as_py() or 0, f"a cell of column {shown(name)}")
     return int(pc.sum(pc.take(lengths, column.indices)).as_py() or 0)
 
 

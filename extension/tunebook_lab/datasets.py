@@ -4,21 +4,20 @@ from __future__ import annotations
 
 import os
 from dataclasses import asdict, dataclass, field
-from itertools import islice
 from typing import TYPE_CHECKING, Any
 
-from tunebook.csv_dialect import HEAD, preview_separated
+from tunebook.csv_dialect import preview_separated
 from tunebook.errors import shown
 from tunebook.folders import Bounds, read_layout
-from tunebook.opening import is_folder, open_stream
+from tunebook.json_lines import preview_json_lines
+from tunebook.opening import is_folder
+from tunebook.parquet_file import read_parquet
 from tunebook.picture_kinds import is_picture, suffixes
-from tunebook.plain_json import parse_json
+from tunebook.table_bounds import TableBounds
 from tunebook.templates import list_templates
 from tunebook_lab.columns import MOST_COLUMNS, Choice, Column, describe, label_of, listed, path_of, text_of
-from tunebook_lab.errors import RequestError
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
     from pathlib import Path
 
     from tunebook.folders import Layout
@@ -27,8 +26,8 @@ if TYPE_CHECKING:
 _TABLES = {".csv", ".tsv", ".parquet", ".jsonl"}
 _BOUNDS = Bounds(entries=100_000, depth=32, seconds=2.0)
 _SAMPLE = 1000
-#: Columns of a table, and bytes of the first part of a Parquet file once it is unpacked.
-_MOST_COLUMNS, _MOST_UNPACKED = 4_096, 256 << 20
+#: How much of a table is looked at; the bytes are those of a Parquet file's first part once it is unpacked.
+_TABLE_BOUNDS = TableBounds(bytes=256 << 20, seconds=10.0)
 
 
 @dataclass
@@ -147,48 +146,15 @@ def _table(path: Path) -> Look:
 def _lines(path: Path) -> tuple[list[str], list[list[str]]]:
     """Read the first rows of a CSV, TSV or JSONL file."""
     if path.suffix.lower() != ".jsonl":
-        found = preview_separated(path)
+        found = preview_separated(path, _TABLE_BOUNDS)
         return found.columns, found.rows[:_SAMPLE]
-    with open_stream(path) as stream:
-        head = stream.read(HEAD)
-    return _json_lines(head.decode("utf-8-sig", errors="replace").splitlines())
-
-
-def _json_lines(lines: Sequence[str]) -> tuple[list[str], list[list[str]]]:
-    records = []
-    for line in islice(lines, _SAMPLE):
-        try:
-            record = parse_json(line)
-        except ValueError:
-            continue
-        if isinstance(record, dict):
-            records.append(record)
+    records = preview_json_lines(path, _TABLE_BOUNDS)[:_SAMPLE]
     columns = list(records[0]) if records else []
-    if len(columns) > _MOST_COLUMNS:
-        raise ValueError(f"its first line has {len(columns):,} columns; at most {_MOST_COLUMNS:,} are read")
     return columns, [[str(record.get(column, "")) for column in columns] for record in records]
 
 
 def _parquet(path: Path) -> tuple[list[str], list[list[str]]]:
-    import pyarrow as pa  # noqa: PLC0415 - slow to import
-    from pyarrow import parquet  # noqa: PLC0415
-
-    try:
-        with open_stream(path) as stream, parquet.ParquetFile(stream, pre_buffer=False) as file:
-            metadata = file.metadata
-            if metadata.num_columns > _MOST_COLUMNS:
-                raise ValueError(f"it has {metadata.num_columns:,} columns; at most {_MOST_COLUMNS:,} are read")
-            columns = [str(name) for name in file.schema_arrow.names]
-            # What a file says of its sizes may be wrong: the process in which it is read has a bound of its own.
-            group = metadata.row_group(0) if metadata.num_row_groups else None
-            sizes = [group.column(k).total_uncompressed_size for k in range(metadata.num_columns)] if group else []
-            if sum(sizes) > _MOST_UNPACKED:
-                what = f"its first rows take {sum(sizes):,} bytes unpacked, and at most {_MOST_UNPACKED:,} are read"
-                raise ValueError(what)
-            batch = next(file.iter_batches(batch_size=_SAMPLE), None)
-    except pa.ArrowMemoryError:
-        raise ValueError("its first rows take more memory than there is to look at them") from None
-    except pa.ArrowException as error:
-        raise RequestError(400, f"{path.name} is no Parquet file: {str(error).partition('.')[0]}") from None
-    records = batch.to_pylist() if batch is not None else []
-    return columns, [[str(record[column])[:1000] for column in columns] for record in records]
+    found = read_parquet(path, bounds=_TABLE_BOUNDS, most=_SAMPLE)
+    # What a file says of its sizes may be wrong: the process in which it is read has a bound of its own.
+    values = zip(*found.values.values(), strict=True)
+    return list(found.values), [[str(value)[:1000] for value in row] for row in values]

@@ -52,6 +52,12 @@ def test_it_reads_what_tables_are_kept_in(tmp_path: Path, suffix: str) -> None:
     json.dumps(report.to_json(), allow_nan=False)
 
 
+def test_what_was_done_to_read_the_file_is_said(tmp_path: Path) -> None:
+    _table().to_csv(tmp_path / "t.csv", index=False, sep=";")
+    report = Audit(Columns("y", "p", ("gender",)), settings=_QUICK).of_file(tmp_path / "t.csv")
+    assert "Of the file: cells are separated by ';', not by ','" in report.settings.notes[0]
+
+
 def test_numbers_written_in_two_ways_are_one_class() -> None:
     table = _table().astype({"p": float})
     table["p"] = table["p"].map("{:.1f}".format)

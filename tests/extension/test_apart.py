@@ -12,6 +12,7 @@ import pyarrow as pa
 import pytest
 from pyarrow import parquet
 
+from tunebook.table_bounds import TableBounds
 from tunebook_lab import apart, datasets
 from tunebook_lab.apart import Reader
 from tunebook_lab.apart_child import answer
@@ -131,10 +132,9 @@ def test_a_table_that_is_large_once_unpacked_is_refused(tmp_path: Path, monkeypa
     table = pa.table({"text": pa.array(["a" * (4 << 20)] * 2), "label": ["x", "y"]})
     parquet.write_table(table, path, compression="brotli", use_dictionary=False)
     assert path.stat().st_size < 4096
-    monkeypatch.setattr(datasets, "_MOST_UNPACKED", 1 << 20)
+    monkeypatch.setattr(datasets, "_TABLE_BOUNDS", TableBounds(bytes=1 << 20))
     answered = datasets.look(Root(tmp_path), "bomb.parquet", "")
-    assert "its first rows take 8,388" in answered["summary"]
-    assert "at most 1,048,576 are read" in answered["summary"]
+    assert "unpacked it takes more than 1,048,576 bytes, the most that are read" in answered["summary"]
 
 
 CELLS = {
