@@ -23,9 +23,11 @@ from papermill.clientwrap import PapermillNotebookClient
 from papermill.engines import Engine, papermill_engines
 from papermill.exceptions import PapermillExecutionError
 
+from tunebook import machine
 from tunebook.adoption import JOB, SOURCE, adopt
 from tunebook.data_place import require_place
 from tunebook.errors import NotebookError, RecipeError, StorageError, TunebookError, shown
+from tunebook.feature_store import wanted_limit
 from tunebook.parameters import settle_parameters
 from tunebook.preflight import refuse_beforehand
 from tunebook.progress import safe
@@ -152,6 +154,7 @@ def execute(  # a front door: all but two are named, and optional
     ExecutionError
         A cell failed, the kernel died, or the user stopped it; what was finished is kept.
     """
+    _require_session()
     source = _valid(notebook)
     task = task_of(source)
     given = dict(parameters or {})
@@ -219,6 +222,7 @@ def resume(
     ExecutionError
         As for :func:`execute`.
     """
+    _require_session()
     state = run.state()
     if state.state == "finished":
         msg = f"run {run.name} is finished, there is nothing to resume; see it with `tunebook show {run.path}`"
@@ -249,6 +253,12 @@ def resume(
     for ending in ("failed", "stopped"):  # the whole notebook says all that the unfinished one said
         execution.kept_name(ending).unlink(missing_ok=True)
     return result
+
+
+def _require_session() -> None:
+    """Refuse what the kernel would find in its environment when it is too late."""
+    machine.allow_open_files()
+    wanted_limit()
 
 
 class _Stop(Exception):  # noqa: N818

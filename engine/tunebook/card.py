@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import math
 import re
+from itertools import pairwise
 from typing import TYPE_CHECKING, Any
 
 import pandas as pd
@@ -106,7 +107,7 @@ def write_card(
         "## Parameters",
         table(parameters, "parameter"),
         "## Versions",
-        ", ".join(f"{escape(k)} {escape(v)}" for k, v in report.run.recipe()["versions"].items()),
+        _versions(report.run.recipe()),
     ]
     return "\n\n".join(part for part in parts if part) + "\n"
 
@@ -127,6 +128,16 @@ def _of_positive(report: Report) -> list[str]:
     numbers = {name: frame[name].astype(float) for name in frame.columns if name != "threshold"}
     title = f"### {escape(report.classes[report.decision.positive])}, the positive class"
     return [title, table(formatted(frame.assign(**numbers), "undefined"), "model")]
+
+
+def _versions(recipe: Mapping[str, Any]) -> str:
+    """Name the versions that a run was started with, and those that it was resumed with where they differ."""
+    said = ", ".join(f"{escape(name)} {escape(version)}" for name, version in recipe["versions"].items())
+    for before, later in pairwise([recipe, *recipe.get("resumed", [])]):
+        then, now = before["versions"], later["versions"]
+        changed = [f"{escape(name)} {escape(new)}" for name, new in now.items() if then.get(name) != new]
+        said += f"; then resumed with {', '.join(changed)}" * bool(changed)
+    return said
 
 
 def _by_group(report: Report) -> list[str]:

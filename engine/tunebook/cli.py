@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import os
 import sys
+from contextlib import suppress
 from pathlib import Path  # noqa: TC003  # typer reads the annotations when it runs
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -19,6 +19,7 @@ from tunebook.cli_tables import print_columns, print_table
 from tunebook.errors import StorageError, TunebookError, shown
 from tunebook.progress import safe
 from tunebook.quantities import age, amount
+from tunebook.standard_streams import open_standard_streams
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -231,13 +232,9 @@ def main(arguments: Sequence[str] | None = None) -> None:
     a run that was stopped by Ctrl-C or SIGTERM and can be resumed. After ``run --sets`` a number from 1 to 125 is
     how many runs did not finish.
     """
-    try:
-        code = _call(arguments)
-        sys.stdout.flush()
-    except BrokenPipeError:
-        # `tunebook runs | head`: Python would complain once more when it flushes at its end.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        code = 1
+    open_standard_streams()
+    code = _call(arguments)
+    sys.stdout.flush()
     sys.exit(code)
 
 
@@ -303,6 +300,7 @@ def _resume(name: str, out: Path | None, runs_dir: str) -> BatchResult:
     from tunebook.runs import Run  # noqa: PLC0415
 
     run = Run.open(name, runs_dir or "runs")
+    _say_versions(run)
     from tunebook.batch import ExecutionError, resume  # noqa: PLC0415
 
     try:
@@ -311,6 +309,16 @@ def _resume(name: str, out: Path | None, runs_dir: str) -> BatchResult:
     except ExecutionError as error:
         _print_end(error.kept, error.run.path, None)
         raise
+
+
+def _say_versions(run: Run) -> None:
+    """Say that libraries have changed since a run was started: its numbers may be others than without a stop."""
+    from tunebook.machine import changed_versions  # noqa: PLC0415
+
+    with suppress(StorageError, KeyError, AttributeError):  # it stopped before it had a recipe, or resuming says why
+        changed = changed_versions(run.recipe()["versions"])
+        if changed:
+            typer.echo(f"remark    {safe(changed)}: its numbers may differ from those of a run that was not stopped")
 
 
 def _print_end(notebook: Path | None, run: Path, state: State | None) -> None:

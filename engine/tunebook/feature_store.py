@@ -121,9 +121,9 @@ class FeatureStore:
         """
         if self._limit is not None:
             return self._limit
-        wish = os.environ.get(LIMIT_VARIABLE, "").strip()
-        if wish:
-            return _parse_limit(wish)
+        wanted = wanted_limit()
+        if wanted is not None:
+            return wanted
         there = next((path for path in (self.folder, *self.folder.parents) if path.is_dir()), Path())
         return min(_DEFAULT_LIMIT, (shutil.disk_usage(there).free + self.size()) // 10)
 
@@ -402,7 +402,18 @@ def _noting_errors(compute: Compute, failed: list[Exception]) -> Compute:
     return noting
 
 
-def _parse_limit(wish: str) -> int:
+def wanted_limit() -> int | None:
+    """
+    Return the bytes that ``$TUNEBOOK_CACHE_GB`` allows the tables; ``None`` where it says nothing.
+
+    Raises
+    ------
+    StorageError
+        It is no number of at least 0.
+    """
+    wish = os.environ.get(LIMIT_VARIABLE, "").strip()
+    if not wish:
+        return None
     try:
         gigabytes = float(wish)
     except ValueError:

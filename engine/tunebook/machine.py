@@ -8,8 +8,16 @@ import sys
 from contextlib import suppress
 from importlib import metadata
 from types import ModuleType
+from typing import TYPE_CHECKING
 
 from tunebook import cgroup
+from tunebook.errors import TunebookError
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+#: A kernel with torch, its sockets and a run's files has some 90 open.
+_OPEN_FILES = 256
 
 
 def cores() -> int:
@@ -50,6 +58,28 @@ def trim_memory() -> None:
             trim(0)
 
 
+def allow_open_files(least: int = _OPEN_FILES) -> None:
+    """
+    Let this process and those that it starts have enough files open at a time.
+
+    Raises
+    ------
+    TunebookError
+        The session's hard limit is lower.
+    """
+    import resource  # noqa: PLC0415 - for those who start processes
+
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    endless = resource.RLIM_INFINITY
+    if soft == endless or soft >= least:
+        return
+    if hard != endless and hard < least:
+        raise TunebookError(
+            f"this session may have {hard} files open at a time, and a run needs {least}; allow more: ulimit -n {least}"
+        )
+    resource.setrlimit(resource.RLIMIT_NOFILE, (least, hard))
+
+
 def calm_threads() -> None:
     """
     Set OpenMP up for shared cores; does nothing useful once torch is imported.
@@ -83,6 +113,28 @@ def versions() -> dict[str, str]:
         except metadata.PackageNotFoundError:
             continue
     return found
+
+
+def changed_versions(before: Mapping[str, str]) -> str:
+    """
+    Say which of the packages that decide a run's numbers have another version now.
+
+    Parameters
+    ----------
+    before
+        As :func:`versions` gave it then.
+
+    Returns
+    -------
+    str
+        ``torch 2.14.1 then, 2.15.0 now``, several with commas between them; empty where none has.
+    """
+    now = versions()
+    return ", ".join(
+        f"{name} {old} then, {now.get(name, 'not installed')} now"
+        for name, old in before.items()
+        if now.get(name) != old
+    )
 
 
 def plain_bars() -> None:

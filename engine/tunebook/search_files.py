@@ -11,6 +11,7 @@ import pandas as pd
 from tunebook import tasks
 from tunebook.card import escape, table
 from tunebook.search_ledger import front, ranked
+from tunebook.spreadsheets import write_csv
 from tunebook.storage import replacing, replacing_folder, write_json, write_text
 
 if TYPE_CHECKING:
@@ -54,8 +55,7 @@ def write_trials(folder: Path, rows: Sequence[Row], plan: Plan) -> None:
     frame = trials_table(rows, plan)
     with replacing(folder / TRIALS, durable=False) as temporary:
         frame.to_parquet(temporary)
-    with replacing(folder / "trials.csv", durable=False) as temporary:
-        frame.to_csv(temporary)
+    write_csv(frame.reset_index(), folder / "trials.csv")
 
 
 def write_results(folder: Path, ledger: Ledger, *, figures: bool = True) -> None:

@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-import tempfile
 import time
 from contextlib import closing, suppress
 from dataclasses import replace
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from tunebook.errors import RecipeError, StorageError, TunebookError, shown
 from tunebook.runs import Run
 from tunebook.search_plan import POINTS, Plan, make_plan
-from tunebook.storage import read_json, write_json
+from tunebook.storage import read_json, scratch, write_json
 from tunebook.templates import find_notebook, load_notebook
 from tunebook.training import TrainingStopped
 from tunebook.tuning import Tuning
@@ -20,6 +18,7 @@ from tunebook.tuning import Tuning
 if TYPE_CHECKING:
     import threading
     from collections.abc import Callable, Mapping, Sequence
+    from pathlib import Path
 
     import pandas as pd
 
@@ -34,6 +33,8 @@ _HEARTBEAT = 0.5
 #: Seconds between two writes of the table of trials while more of them end.
 _SAVE = 10.0
 _MOST_WORKERS = 1_024
+#: What workers are handed; in the sweep's directory, so that a killed one leaves it nowhere else.
+_HANDOFF = ".workers"
 
 
 class Search:
@@ -302,8 +303,8 @@ class Sweep:
 
     def _run_trials(self, ledger: Ledger, examples: Examples, stop: threading.Event) -> None:
         with (
-            tempfile.TemporaryDirectory(prefix="tunebook-sweep-") as folder,
-            closing(self._executor(examples, Path(folder))) as executor,
+            scratch(self.run.path / _HANDOFF) as folder,
+            closing(self._executor(examples, folder)) as executor,
         ):
             self._say(phase="searching")
             while ledger.ended < self.plan.trials:

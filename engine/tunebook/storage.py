@@ -134,6 +134,27 @@ def replacing_folder(path: Path) -> Iterator[Path]:
             shutil.rmtree(temporary, ignore_errors=True)
 
 
+@contextmanager
+def scratch(path: Path) -> Iterator[Path]:
+    """
+    Give an empty folder that is gone when the block ends; what a killed process left there is removed first.
+
+    Raises
+    ------
+    StorageError
+        The folder cannot be made.
+    """
+    try:
+        shutil.rmtree(path, ignore_errors=True)
+        path.mkdir(mode=0o700)
+    except OSError as error:
+        raise storage_error(path, error) from error
+    try:
+        yield path
+    finally:
+        shutil.rmtree(path, ignore_errors=True)
+
+
 def write_text(path: Path, text: str, *, durable: bool = True) -> None:
     """Write a text file whole or not at all, UTF-8."""
     try:

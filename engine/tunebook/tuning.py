@@ -239,6 +239,8 @@ class Session:
         )
         self.run = Run(Path(self.devices.agree(str(open_run(recipe).path) if self.devices.is_main else "")))
         self._since = _resumed_at(self.run) if recipe.resume else 0.0
+        #: What is another version than when the run was started.
+        self._versions = ""
         self.trainer: Trainer | None = None
         self.phase = "preparing"
         self._beat = 0.0
@@ -305,6 +307,7 @@ class Session:
             for row in progress.history[-30:]
         ]
         said = [f"control: {line}" for line in (*self._words, *trainer.commands.words)]
+        said += [f"resume: {self._versions}"] * bool(self._versions)
         said += [*(f"cache: {line}" for line in self.features.words), *filter(None, [self.features.summary()])]
         names = f"{'epoch':>5}  {'train loss':>10}  {'valid loss':>10}  {'accuracy':>10}  {'macro-F1':>10}"
         names += f"  {chosen}" * bool(chosen) + "    trains"
@@ -379,9 +382,19 @@ class Session:
         }  # fmt: skip
         path = self.run.path / "recipe.json"
         if resumed and path.is_file():
-            _check_same(read_json(path), recipe, type(self.recipe)().model_dump(), self.run)
+            self._go_on(path, recipe)
             return
         write_json(path, recipe)
+
+    def _go_on(self, path: Path, recipe: dict[str, Any]) -> None:
+        """Refuse to go on with another recipe; note what has another version than when the run was last begun."""
+        before = read_json(path)
+        _check_same(before, recipe, type(self.recipe)().model_dump(), self.run)
+        last = [before, *before.get("resumed", [])][-1]["versions"]
+        self._versions = machine.changed_versions(last)
+        if self._versions:
+            since = [*before.get("resumed", []), {"versions": recipe["versions"], "at": time.time()}]
+            write_json(path, read_json(path) | {"resumed": since})
 
     def _finish(self) -> None:
         trainer, run = self.trainer, self.run

@@ -5,12 +5,14 @@ from __future__ import annotations
 import ctypes
 import os
 import platform
+import resource
 from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
 
 from tunebook import cgroup, machine
+from tunebook.errors import TunebookError
 
 
 @pytest.fixture
@@ -75,3 +77,28 @@ def test_a_c_library_that_trims_nothing_is_left_alone(monkeypatch: pytest.Monkey
 
 def test_versions_name_what_decides_numbers() -> None:
     assert {"python", "platform", "torch", "timm", "numpy"} <= set(machine.versions())
+
+
+def test_versions_that_changed_are_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    now = {"python": "3.12.1", "torch": "2.15.0"}
+    monkeypatch.setattr(machine, "versions", lambda: now)
+    assert machine.changed_versions(now) == ""
+    before = {"python": "3.12.1", "torch": "2.14.1", "timm": "1.0"}
+    assert machine.changed_versions(before) == "torch 2.14.1 then, 2.15.0 now, timm 1.0 then, not installed now"
+
+
+@pytest.mark.parametrize(
+    ("limits", "said"), [((64, 64), "64 files open"), ((64, 4096), ""), ((1024, 1024), ""), ((-1, -1), "")]
+)
+def test_open_files_are_allowed_or_refused_in_one_line(
+    limits: tuple[int, int], said: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    allowed: list[tuple[int, int]] = []
+    monkeypatch.setattr(resource, "getrlimit", lambda _: limits)
+    monkeypatch.setattr(resource, "setrlimit", lambda _, pair: allowed.append(pair))
+    if said:
+        with pytest.raises(TunebookError, match=said):
+            machine.allow_open_files(256)
+    else:
+        machine.allow_open_files(256)
+    assert allowed == ([(256, 4096)] if limits == (64, 4096) else [])

@@ -11,7 +11,16 @@ from pathlib import Path
 import pytest
 
 from tunebook.errors import StorageError
-from tunebook.storage import read_json, replacing, replacing_folder, storage_error, write_json, write_text, write_texts
+from tunebook.storage import (
+    read_json,
+    replacing,
+    replacing_folder,
+    scratch,
+    storage_error,
+    write_json,
+    write_text,
+    write_texts,
+)
 
 
 def full(*_: object, **__: object) -> None:
@@ -157,3 +166,14 @@ def test_texts_that_belong_together_are_replaced_together(tmp_path: Path, monkey
         write_texts({first: "2", second: "2"})
     assert (first.read_text(), second.read_text()) == ("1", "1")
     assert names(tmp_path) == ["first", "second"]
+
+
+def test_a_scratch_folder_is_empty_and_gone_afterwards(tmp_path: Path) -> None:
+    left = tmp_path / ".workers"
+    (left / "of a killed process").mkdir(parents=True)
+    with scratch(left) as folder:
+        assert list(folder.iterdir()) == []
+        (folder / "handed on").touch()
+    assert not left.exists()
+    with pytest.raises(StorageError, match="workers"), scratch(tmp_path / "nowhere" / ".workers"):
+        pass

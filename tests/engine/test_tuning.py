@@ -18,6 +18,7 @@ import torch
 import tunebook
 from tunebook.errors import RecipeError, StorageError
 from tunebook.runs import Run
+from tunebook.storage import read_json, write_json
 from tunebook.training import TrainingStopped
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "faults"))
@@ -141,7 +142,15 @@ def test_stopping_leaves_a_run_that_goes_on(pictures: Path, tmp_path: Path) -> N
     assert Run(tmp_path / "stopped").state().state == "stopped"
     with pytest.raises(RecipeError, match=r"parameter lr .*keeps its recipe"):
         _tune(pictures, tmp_path, resume=str(tmp_path / "stopped"), lr=0.5).result()
-    assert _tune(pictures, tmp_path, resume=str(tmp_path / "stopped")).result().state().state == "finished"
+    # A run of an earlier version lacks the parameters that came since, and other libraries are remarked on.
+    kept = read_json(tmp_path / "stopped" / "recipe.json")
+    del kept["parameters"]["on_memory"]
+    kept["versions"]["timm"] = "1.0.0"
+    write_json(tmp_path / "stopped" / "recipe.json", kept)
+    resumed = _tune(pictures, tmp_path, resume=str(tmp_path / "stopped"))
+    assert resumed.result().state().state == "finished"
+    assert "resume: timm 1.0.0 then, " in resumed.describe()
+    assert "; then resumed with timm " in (tmp_path / "stopped" / "README.md").read_text(encoding="utf-8")
 
 
 def test_only_one_process_owns_a_run(pictures: Path, tmp_path: Path) -> None:
