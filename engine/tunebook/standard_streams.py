@@ -55,5 +55,5 @@ def _outlasting(stream: object, number: int) -> io.TextIOBase:
         return _Patient(io.BufferedWriter(io.FileIO(number, "w", closefd=False)), encoding="utf-8", line_buffering=True)
     if type(stream) is not io.TextIOWrapper or stream.fileno() != number:
         return stream  # type: ignore[return-value]
-    settings = {"encoding": stream.encoding, "errors": stream.errors, "line_buffering": stream.line_buffering}
-    return _Patient(stream.detach(), **settings)
+    encoding, errors, line_buffering = stream.encoding, stream.errors, stream.line_buffering
+    return _Patient(stream.detach(), encoding, errors, line_buffering=line_buffering)
