@@ -68,6 +68,11 @@ class Event:
     histograms: list[tuple[str, Histogram]] = field(default_factory=list)
     tensors: list[tuple[str, np.ndarray]] = field(default_factory=list)
 
+    @property
+    def is_empty(self) -> bool:
+        """Whether it says nothing but when."""
+        return not (self.is_start or self.scalars or self.texts or self.histograms or self.tensors)
+
 
 @dataclass(slots=True)
 class _Value:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from bisect import bisect_left
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
@@ -9,7 +10,7 @@ import numpy as np
 
 from tunebook.event_layouts import Layout, Scalars, gather, learn, padded
 from tunebook.event_messages import Event, EventDecoder, Histogram, TagList
-from tunebook.event_records import HEADER, is_whole
+from tunebook.event_records import HEADER, are_whole, is_whole
 from tunebook.protobuf import WireError
 
 if TYPE_CHECKING:
@@ -59,6 +60,8 @@ class _Found:
     scalars: list[Scalars] = field(default_factory=list)
     events: dict[int, Event] = field(default_factory=dict)
     damaged: list[int] = field(default_factory=list)
+    #: Number and wall time of the first event that says nothing else.
+    first: tuple[int, float] | None = None
 
 
 class PieceReader:
@@ -88,19 +91,30 @@ class PieceReader:
             What they say, and the numbers of the records that are damaged.
         """
         found = _Found()
-        rest: list[tuple[int, int, int]] = []
+        rest: list[tuple[int, int, int, bool]] = []
         for length, (starts, numbers) in walk.groups.items():
             places = numbers, starts
             if len(starts) >= _FEW:
                 places = self._read_alike(data, length, places, found)
-            rest += [(number, start, length) for number, start in zip(*(part.tolist() for part in places), strict=True)]
+            whole = are_whole(data, places[1], length).tolist()
+            each = zip(places[0].tolist(), places[1].tolist(), whole, strict=True)
+            rest += [(number, start, length, is_sound) for number, start, is_sound in each]
         # In the order of the file, since what a tag is may be said at first only.
-        for number, start, length in sorted(rest):
-            event = self._event(data, start, length)
+        last, event = b"", None
+        for number, start, length, is_sound in sorted(rest):
+            if not is_sound:
+                found.damaged.append(number)
+                continue
+            message = data[start + HEADER : start + HEADER + length]
+            # Those that say the same again and again, or nothing, are read once.
+            if event is None or message != last:
+                last, event = message, self._event(message)
             if event is None:
                 found.damaged.append(number)
-            else:
+            elif not event.is_empty:
                 found.events[number] = event
+            elif found.first is None or number < found.first[0]:
+                found.first = number, event.wall
         if self.began is None:
             self.began = _first_time(found)
         return list(self._pieces(found)), found.damaged
@@ -149,12 +163,10 @@ class PieceReader:
                     return True
         return False
 
-    def _event(self, data: bytes, start: int, length: int) -> Event | None:
-        """Read one record; None if it is damaged."""
-        if not is_whole(data, start, length):
-            return None
+    def _event(self, message: bytes) -> Event | None:
+        """Read one message; None if it is damaged."""
         try:
-            return self._decoder.decode(data[start + HEADER : start + HEADER + length])
+            return self._decoder.decode(message)
         except WireError:
             return None
 
@@ -164,16 +176,16 @@ class PieceReader:
         starts = [(number, event.step) for number, event in others if event.is_start]
         if starts:
             scalars = _taken(scalars, np.argsort(scalars.numbers, kind="stable"))
+        places = [place for place, _ in others]
         first, purge = 0, None
         for number, step in [*starts, (_END, 0)]:
             piece = Piece(purge)
             part = slice(*np.searchsorted(scalars.numbers, [first, number])) if starts else slice(None)
             piece.scalars = list(self._by_tag(_taken(scalars, part)))
-            for place, event in others:
-                if first <= place < number:
-                    piece.texts += [(tag, event.step, what) for tag, what in event.texts]
-                    piece.histograms += [(tag, event.step, shown) for tag, shown in event.histograms]
-                    piece.tensors += [(tag, event.step, array) for tag, array in event.tensors]
+            for _, event in others[bisect_left(places, first) : bisect_left(places, number)]:
+                piece.texts += [(tag, event.step, what) for tag, what in event.texts]
+                piece.histograms += [(tag, event.step, shown) for tag, shown in event.histograms]
+                piece.tensors += [(tag, event.step, array) for tag, array in event.tensors]
             yield piece
             first, purge = number, step
 
@@ -216,5 +228,6 @@ def _taken(scalars: Scalars, which: np.ndarray | slice) -> Scalars:
 def _first_time(found: _Found) -> float | None:
     """Return the wall time of the first record that could be read."""
     times = {number: event.wall for number, event in found.events.items()}
+    times |= dict([found.first]) if found.first is not None else {}
     times |= {int(part.numbers[0]): float(part.walls[0]) for part in found.scalars if len(part.numbers)}
     return times[min(times)] if times else None

@@ -23,6 +23,10 @@ PIECE = 1 << 20
 LARGEST = 1 << 24
 #: Bytes at the file's beginning and before the next record that tell whether it is still the same file.
 _MARK = 64
+#: Bytes of places looked at for records after damage, in one file: what is nothing but headers would take hours.
+EFFORT = 512 << 20
+#: What a search, and a place looked at, count at least.
+_SEARCH, _PLACE = 64 << 10, 4 << 10
 
 
 class EventReader:
@@ -30,7 +34,8 @@ class EventReader:
     Reader of one event file that goes on where it stopped.
 
     A record that is not whole yet is waited for. One with a wrong checksum is skipped; where a header is damaged,
-    reading goes on at the next place where a header and its message fit their checksums.
+    reading goes on at the next place where a header and its message fit their checksums. Looking for such places has a
+    bound; where it is met, what follows is not read, and counts as damaged.
 
     Parameters
     ----------
@@ -50,6 +55,7 @@ class EventReader:
         #: Whether no record begins there, and up to where none was found.
         self._is_lost = False
         self._searched = 0
+        self._effort = EFFORT
         self._damaged = 0
         self._is_doubtful = False
 
@@ -170,15 +176,20 @@ class EventReader:
         return True
 
     def _search(self, stream: BinaryIO, size: int) -> int | None:
-        """Return where the next whole record begins."""
+        """Return where the next whole record begins; None too where too much was looked at in vain."""
         waiting = None
-        while self._searched + HEADER <= size:
+        self._effort -= _SEARCH
+        while self._searched + HEADER <= size and self._effort > 0:
             data = _read_at(stream, self._searched, PIECE)
             if len(data) < HEADER:
                 break
-            for place in find_headers(data).tolist():
+            # A hole has none; it may be larger than the disk.
+            for place in find_headers(data).tolist() if data.count(0) < len(data) else ():
                 start = self._searched + place
                 (length,) = struct.unpack_from("<Q", data, place)
+                self._effort -= max(_PLACE, min(length, LARGEST))
+                if self._effort <= 0:
+                    return None
                 if self._is_record(stream, start, size):
                     return int(start)
                 if start + HEADER + length + FOOTER > size and length <= LONGEST and waiting is None:
