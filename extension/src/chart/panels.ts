@@ -21,23 +21,24 @@ export interface IPanel {
   isMain: boolean;
 }
 
-const TITLES: Record<string, string> = {
-  loss: 'Loss',
-  accuracy: 'Accuracy',
-  macro_f1: 'Macro-F1',
-  roc_auc: 'ROC AUC',
-  average_precision: 'Average precision',
-  specificity: 'Specificity',
-  lr: 'Learning rate',
-  calibration_error: 'Calibration error',
-  grad_norm: 'Gradient norm',
-  gap: 'Gap between groups',
-  largest_gap: 'Largest gap between groups',
-  speed: 'Examples a second',
-  memory: 'Memory, MB',
-  trainable_parameters: 'Parameters that train'
-};
-const DASHES: Record<string, number> = { train: 1, 'each step': 0, validation: 0, val: 0, valid: 0, eval: 0, test: 2 };
+const TITLES = new Map([
+  ['loss', 'Loss'],
+  ['accuracy', 'Accuracy'],
+  ['macro_f1', 'Macro-F1'],
+  ['roc_auc', 'ROC AUC'],
+  ['average_precision', 'Average precision'],
+  ['specificity', 'Specificity'],
+  ['lr', 'Learning rate'],
+  ['calibration_error', 'Calibration error'],
+  ['grad_norm', 'Gradient norm'],
+  ['gap', 'Gap between groups'],
+  ['largest_gap', 'Largest gap between groups'],
+  ['speed', 'Examples a second'],
+  ['memory', 'Memory, MB'],
+  ['trainable_parameters', 'Parameters that train']
+]);
+/** A map, since a tag may be called as what every object has. */
+const DASHES = new Map([['train', 1], ['each step', 0], ['validation', 0], ['val', 0], ['valid', 0], ['eval', 0], ['test', 2]]);
 const MAIN = ['loss', 'accuracy', 'macro_f1', 'lr', 'gap'];
 const SPLITS = ['train', 'validation', 'val', 'valid', 'eval', 'test'];
 /** Shown in other ways, or of no use as curves. */
@@ -69,14 +70,14 @@ export function panelsOf(tags: readonly string[], chosen: readonly string[] = []
   const known = names.some(name => name === 'loss' || name === 'accuracy');
   return names.flatMap((name, index) => {
     const parts = groups.get(name) ?? [];
-    const title = TITLES[name] ?? name;
+    const title = TITLES.get(name) ?? name;
     const panels: IPanel[] = [];
     for (let first = 0; first < parts.length; first += MOST) {
       const some = parts.slice(first, first + MOST);
       some.forEach((part, place) => {
         part.hue = splitHue(part.label) ?? place;
         // What is measured on other examples than those trained on is plain; the rest is told apart by dashes.
-        part.dash = DASHES[part.label] ?? part.hue;
+        part.dash = DASHES.get(part.label) ?? part.hue;
       });
       // What the heading says already.
       if (some.length === 1 && !SPLITS.includes(some[0].label) && parts.length === 1 && !NAMED.test(some[0].tag)) {

@@ -108,7 +108,7 @@ function RowTemplate(props: FieldTemplateProps<ReadonlyJSONObject>): JSX.Element
   const context = props.formContext as IFormContext;
   const name = props.id.replace(/^root_/, '');
   const node = context.schema.properties[name] ?? (props.schema as INode);
-  const problem = context.unsettled[name] ?? context.problems[name];
+  const problem = [context.unsettled, context.problems].find(one => Object.prototype.hasOwnProperty.call(one, name))?.[name];
   const refused = (props.rawErrors?.length ?? 0) > 0;
   const invalid = refused || problem !== undefined;
   return (

@@ -129,11 +129,11 @@ export function span(node: INode): string {
   return bounds(node);
 }
 
-const spelled: Record<string, string> = { lr: 'learning rate', onnx: 'ONNX', runs_dir: 'runs folder' };
+const spelled = new Map([['lr', 'learning rate'], ['onnx', 'ONNX'], ['runs_dir', 'runs folder']]);
 
 /** Name a parameter for people: `class_weights` becomes "Class weights". */
 export function label(name: string): string {
-  const words = spelled[name] ?? name.replace(/_/g, ' ');
+  const words = spelled.get(name) ?? name.replace(/_/g, ' ');
   return words.charAt(0).toUpperCase() + words.slice(1);
 }
 

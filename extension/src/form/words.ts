@@ -11,9 +11,11 @@ export function emptyWord(name: string): string {
 
 /** What a parameter is for, where the recipe's own help speaks of the cell that a notebook has. */
 export function helpWords(name: string, description: string): string {
-  const words: Record<string, string> = {
-    freeze: trans.__('which part of the model stays as it is'),
-    unfreeze: trans.__('gradual unfreezing: from an epoch on, what is frozen instead; each step is evaluated on its own')
-  };
-  return words[name] ?? description.replace(/\bNone\b/g, trans.__('empty'));
+  if (name === 'freeze') {
+    return trans.__('which part of the model stays as it is');
+  }
+  if (name === 'unfreeze') {
+    return trans.__('gradual unfreezing: from an epoch on, what is frozen instead; each step is evaluated on its own');
+  }
+  return description.replace(/\bNone\b/g, trans.__('empty'));
 }
