@@ -8,6 +8,7 @@ import { IRenderMimeRegistry } from '@jupyterlab/rendermime';
 import { Contents, IDefaultDrive } from '@jupyterlab/services';
 import { ISettingRegistry } from '@jupyterlab/settingregistry';
 import { IStateDB } from '@jupyterlab/statedb';
+import { IStatusBar } from '@jupyterlab/statusbar';
 import { ITranslator } from '@jupyterlab/translation';
 
 import { commandIds } from './commands';
@@ -17,6 +18,7 @@ import { addNotebookCommands } from './notebook/plugin';
 import { addCurvesOutput } from './outputs/curves';
 import { addWidgetFallback } from './outputs/fallback';
 import { addPages } from './page/plugin';
+import { addNotebookStatus } from './notebook/status';
 import { Preferences } from './preferences';
 import { addRuns } from './runs/plugin';
 import { Server } from './server';
@@ -60,7 +62,8 @@ export const lab: JupyterFrontEndPlugin<void> = {
     IDefaultFileBrowser,
     IDefaultDrive,
     IStateDB,
-    IRenderMimeRegistry
+    IRenderMimeRegistry,
+    IStatusBar
   ],
   activate: (
     app: JupyterFrontEnd,
@@ -75,7 +78,8 @@ export const lab: JupyterFrontEndPlugin<void> = {
     browser: IDefaultFileBrowser | null,
     drive: Contents.IDrive | null,
     state: IStateDB | null,
-    rendermime: IRenderMimeRegistry | null
+    rendermime: IRenderMimeRegistry | null,
+    status: IStatusBar | null
   ) => {
     useLanguage(translator);
     const server = new Server(app.serviceManager.serverSettings);
@@ -86,6 +90,7 @@ export const lab: JupyterFrontEndPlugin<void> = {
     addPages({ app, server, actions, themes, restorer, rendermime });
     addEventFiles(app, server, drive, restorer);
     addNotebookCommands({ app, server, notebooks, documents, restorer });
+    addNotebookStatus({ app, server, notebooks, status });
     if (launcher) {
       void addCards(server, launcher);
     }

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import os
 from contextlib import suppress
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
@@ -13,6 +14,7 @@ from tunebook.tasks import recipe_class
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
+    from pathlib import Path
 
     from tunebook.control import Outcome
     from tunebook.runs import Run, State
@@ -82,6 +84,7 @@ class TrainingState:
         return {
             **shown,
             "name": self.run.name,
+            "path": _from_here(self.run.path),
             "unit": self.unit,
             "lr": lr,
             "usual_lr": self._recipe.get("lr", lr),
@@ -136,6 +139,14 @@ class TrainingState:
         ]
         head = f"{self.run.name}: {'paused' if found['paused'] else found['phase'] or 'waiting'}"
         return " · ".join([head, *filter(None, parts)])
+
+
+def _from_here(path: Path) -> str:
+    """Return a run directory from the folder in which the kernel works, its notebook's; empty without a way."""
+    try:
+        return os.path.relpath(path).replace(os.sep, "/")
+    except (OSError, ValueError):  # the folder is gone, or lies on another drive
+        return ""
 
 
 def _finite(value: Any) -> Any:  # noqa: ANN401 - whatever the state holds

@@ -15,6 +15,7 @@ import { announce, complain } from '../notifications';
 import type { Server } from '../server';
 import { trans } from '../translation';
 import { parametersSource, takesParameters, taskOf, writeParameters } from './cell';
+import { runPath } from './status';
 
 export interface INotebookParts {
   readonly app: JupyterFrontEnd;
@@ -26,6 +27,8 @@ export interface INotebookParts {
 
 /** What the control panel under a cell sends to have its parameters written into the notebook. */
 const WRITE_EVENT = 'tunebook-write-parameters';
+/** What the training bar under a cell sends to have its run resumed, or run again. */
+const RUN_EVENT = 'tunebook-run';
 /** No parameters cell is this long; anything longer is a mistake. */
 const MOST_CHARACTERS = 200_000;
 
@@ -62,6 +65,7 @@ export function addNotebookCommands(parts: INotebookParts): void {
     void panel?.context.ready.then(told);
   });
   takePanelsWriting(notebooks);
+  takeBarsActions(app, notebooks);
 }
 
 async function runNotebook(app: JupyterFrontEnd, server: Server, panel: NotebookPanel): Promise<void> {
@@ -167,6 +171,24 @@ function formSource(parts: INotebookParts, notebook: NotebookPanel, close: () =>
       }
     ]
   };
+}
+
+/** Take what a training bar in an output asks to have done with its run. */
+function takeBarsActions(app: JupyterFrontEnd, notebooks: INotebookTracker): void {
+  document.addEventListener(RUN_EVENT, event => {
+    const { target, detail } = event as CustomEvent<{ action?: unknown; path?: unknown }>;
+    const panel = target instanceof Node ? notebooks.find(known => known.node.contains(target)) : undefined;
+    const command = { resume: commandIds.resumeRun, again: commandIds.runAgain }[String(detail?.action)];
+    if (!panel || !command) {
+      return;
+    }
+    const path = typeof detail?.path === 'string' ? runPath(panel, detail.path) : undefined;
+    if (path === undefined) {
+      complain(new Error(trans.__('The run does not lie below the folder that JupyterLab shows.')));
+      return;
+    }
+    void app.commands.execute(command, { path });
+  });
 }
 
 /** Take what a control panel in an output asks to have written into the parameters cell of its notebook. */

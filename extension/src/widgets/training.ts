@@ -19,6 +19,8 @@ interface IOutcome {
 /** Where the run stands, as the kernel tells it. */
 interface IState {
   name: string;
+  /** The run directory from the notebook's folder. */
+  path?: string;
   state: string;
   phase: string;
   epoch: number;
@@ -71,7 +73,13 @@ class TrainingBar {
     );
     this._stop.classList.add('tb-stop');
     this._buttons.append(this._pause, this._next, this._finish, this._stop);
-    head.append(title, this._figures, this._buttons);
+    this._after = element('span', 'tb-buttons');
+    this._resume = this._button('Resume', 'Go on in the background, from the last checkpoint', () => this._tell('resume'));
+    const again = this._button('Run again with changes', 'Open the form with what this run was given', () =>
+      this._tell('again')
+    );
+    this._after.append(this._resume, again);
+    head.append(title, this._figures, this._buttons, this._after);
     this._bar = element('div', 'tb-progress');
     this._bar.setAttribute('role', 'progressbar');
     this._bar.setAttribute('aria-label', 'Steps trained');
@@ -101,6 +109,9 @@ class TrainingBar {
     this._pause.disabled = this._next.disabled = this._finish.disabled = !trains;
     this._stop.disabled = !live;
     this._buttons.hidden = !live;
+    // JupyterLab's half of Tunebook does what stands there; without it there is nothing to offer.
+    this._after.hidden = live || !state.path || document.documentElement.dataset.tunebookLab === undefined;
+    this._resume.hidden = state.state === 'finished';
     this._showDials(state, trains);
     this._showWords(state);
   }
@@ -118,6 +129,12 @@ class TrainingBar {
   private _ask(button: HTMLButtonElement, command: string): void {
     button.setAttribute('aria-busy', 'true');
     this._send(command);
+  }
+
+  /** Have JupyterLab do something with the run. */
+  private _tell(action: string): void {
+    const detail = { action, path: this._last?.path ?? '' };
+    this.node.dispatchEvent(new CustomEvent('tunebook-run', { bubbles: true, composed: true, detail }));
   }
 
   private _showFigures(state: IState, live: boolean): void {
@@ -233,6 +250,8 @@ class TrainingBar {
   private readonly _next: HTMLButtonElement;
   private readonly _finish: HTMLButtonElement;
   private readonly _stop: HTMLButtonElement;
+  private readonly _after: HTMLElement;
+  private readonly _resume: HTMLButtonElement;
   private readonly _bar: HTMLElement;
   private readonly _fill: HTMLElement;
   private readonly _dials: HTMLElement;
