@@ -22,6 +22,8 @@ if TYPE_CHECKING:
 #: Colours that people with any kind of colour vision tell apart (Okabe and Ito, 2008).
 TRAIN, VALIDATION, BEST, FAINT = "#0072B2", "#D55E00", "#009E73", "#999999"
 _DPI = 110
+#: Classes beyond which a matrix cannot be read, and pairs of classes that are listed in its place.
+MOST_CELLS, _MOST_PAIRS = 40, 30
 #: Largest number in medians from which a histogram's axis is logarithmic.
 _WIDE = 50
 
@@ -162,7 +164,7 @@ def grid(images: Sequence[Image.Image], captions: Sequence[str], title: str, col
 
 def matrix(counts: np.ndarray, names: Sequence[str], title: str) -> Picture:
     """
-    Show a confusion matrix: rows are the truth, columns what the model says.
+    Show a confusion matrix: rows are the truth, columns what the model says; of many classes the pairs mistaken most.
 
     Parameters
     ----------
@@ -174,6 +176,8 @@ def matrix(counts: np.ndarray, names: Sequence[str], title: str) -> Picture:
         Heading.
     """
     count = len(names)
+    if count > MOST_CELLS:
+        return pairs(counts, names, title)
     side = min(9.0, 2.2 + 0.38 * count)
     figure = new_figure(side + 0.6, side)
     axes = figure.subplots()
@@ -181,9 +185,8 @@ def matrix(counts: np.ndarray, names: Sequence[str], title: str) -> Picture:
     image = axes.imshow(share, cmap="Blues", vmin=0.0, vmax=1.0)
     tidy(axes, title, "predicted", "truth")
     axes.grid(visible=False)
-    every = max(1, count // 40)
-    ticks = range(0, count, every)
-    labels = [plain(names[k], 18) for k in ticks]
+    ticks = range(count)
+    labels = [plain(name, 18) for name in names]
     axes.set_xticks(ticks, labels, rotation=60, ha="right", rotation_mode="anchor", parse_math=False)
     axes.set_yticks(ticks, labels, parse_math=False)
     if count <= 20:  # noqa: PLR2004 - more figures than this cannot be read
@@ -198,10 +201,53 @@ def matrix(counts: np.ndarray, names: Sequence[str], title: str) -> Picture:
     bar = figure.colorbar(image, ax=axes, shrink=0.7)
     bar.set_label("share of the true class", fontsize=8)
     bar.ax.tick_params(labelsize=7)
-    wrong = counts - np.diag(np.diag(counts))
-    worst = [divmod(int(k), count) for k in wrong.ravel().argsort()[::-1][:3] if wrong.ravel()[k]]
-    words = ", ".join(f"{plain(names[t])} taken for {plain(names[p])} ({int(counts[t, p])})" for t, p in worst)
-    return Picture.of(figure, f"{title}: most frequent mistakes: {words or 'none'}")
+    return Picture.of(figure, f"{title}: most frequent mistakes: {_mistakes(counts, names, 3)}")
+
+
+def pairs(counts: np.ndarray, names: Sequence[str], title: str) -> Picture:
+    """
+    Show which classes are taken for which most often, as a list: it can be read however many classes there are.
+
+    Parameters
+    ----------
+    counts
+        Shape (classes, classes), rows by truth.
+    names
+        Class names in that order.
+    title
+        Heading.
+    """
+    found = confused_pairs(counts, _MOST_PAIRS)
+    support = counts.sum(axis=1)
+    figure = new_figure(8.0, 1.0 + 0.27 * max(1, len(found)))
+    axes = figure.subplots()
+    places = np.arange(len(found))
+    values = [int(counts[truth, said]) for truth, said in found]
+    axes.barh(places, values, color=VALIDATION)
+    for place, (value, (truth, _)) in enumerate(zip(values, found, strict=True)):
+        axes.text(value, place, f" {value} of {int(support[truth])}", va="center", fontsize=7, color="#333333")
+    tidy(axes, f"{title}: most frequent mistakes of {len(names)} classes", "examples")
+    labels = [f"{plain(names[truth], 24)} taken for {plain(names[said], 24)}" for truth, said in found]
+    axes.set_yticks(places, labels, parse_math=False)
+    axes.margins(x=0.15)
+    axes.invert_yaxis()
+    words = _mistakes(counts, names, _MOST_PAIRS)
+    return Picture.of(figure, f"{title}, {len(names)} classes: most frequent mistakes: {words}")
+
+
+def confused_pairs(counts: np.ndarray, most: int) -> list[tuple[int, int]]:
+    """Return places of truth and prediction that are taken for each other most often, the most frequent first."""
+    wrong = counts.copy()
+    np.fill_diagonal(wrong, 0)
+    truth, said = np.nonzero(wrong)
+    order = np.argsort(-wrong[truth, said], kind="stable")[:most]
+    return [(int(truth[k]), int(said[k])) for k in order]
+
+
+def _mistakes(counts: np.ndarray, names: Sequence[str], most: int) -> str:
+    found = confused_pairs(counts, most)
+    listed = (f"{plain(names[t])} taken for {plain(names[p])} ({int(counts[t, p])})" for t, p in found)
+    return ", ".join(listed) or "none"
 
 
 def outcomes(counts: np.ndarray, names: Sequence[str], title: str) -> Picture:
@@ -217,6 +263,8 @@ def outcomes(counts: np.ndarray, names: Sequence[str], title: str) -> Picture:
     title
         Heading.
     """
+    title, chosen = _worst(counts, title)
+    counts, names = counts[chosen], [names[k] for k in chosen]
     figure = new_figure(8.0, 1.2 + 0.28 * len(names))
     axes = figure.subplots()
     places = np.arange(len(names))
@@ -234,6 +282,16 @@ def outcomes(counts: np.ndarray, names: Sequence[str], title: str) -> Picture:
         for name, c in zip(names, counts, strict=True)
     )
     return Picture.of(figure, f"{title}: {words}")
+
+
+def _worst(counts: np.ndarray, title: str) -> tuple[str, np.ndarray]:
+    """Choose the classes that have room in a figure: those with the most mistakes, in their own order."""
+    places = np.arange(len(counts))
+    if len(counts) <= MOST_CELLS:
+        return title, places
+    wrong = counts[:, 1, 0] + counts[:, 0, 1]
+    chosen = np.sort(np.argsort(-wrong, kind="stable")[:MOST_CELLS])
+    return f"{title}: the {MOST_CELLS} of {len(counts)} classes with the most mistakes", chosen
 
 
 def histogram(values: np.ndarray, title: str, xlabel: str, marks: Mapping[str, float]) -> Picture:

@@ -333,7 +333,5 @@ def score_sentence(metrics: dict[str, Any]) -> str:
 
 def most_confused(counts: np.ndarray, classes: Sequence[str], most: int = 3) -> list[tuple[str, str, int]]:
     """Return the pairs of classes, truth and prediction, that are taken for each other most often."""
-    wrong = counts - np.diag(np.diag(counts))
-    order = wrong.ravel().argsort(kind="stable")[::-1][:most]
-    pairs = [divmod(int(k), len(classes)) for k in order]
-    return [(classes[t], classes[p], int(wrong[t, p])) for t, p in pairs if wrong[t, p]]
+    found = figures.confused_pairs(counts, most)
+    return [(classes[truth], classes[said], int(counts[truth, said])) for truth, said in found]
