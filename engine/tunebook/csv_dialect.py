@@ -320,15 +320,9 @@ class _Reading:
                 watch.columns(self._columns, f"line {line:,}")
                 named = max((k + 1 for k, name in enumerate(found.columns) if name), default=0)
                 continue
-            self._look_for_padding(row)
-            cells = self._fitted(row, line)
-            if not any(cells):
-                self._empty += 1
+            cells = self._cells(row, line)
+            if cells is None:
                 continue
-            if row == self._names:
-                self._repeated += 1
-                continue
-            self._look(cells, line)
             if len(cells) < named:
                 found.short[len(found.rows)] = line
             found.rows.append(cells)
@@ -342,6 +336,24 @@ class _Reading:
             _unwrap(found.rows, self._columns)
         found.remarks = self._remarks(found)
         return found
+
+    def _cells(self, row: list[str], line: int) -> list[str] | None:
+        """Return the cells of a row, ``None`` for one that says nothing, and look at its quotes if there are any."""
+        has_quotes = len(self._raw) > 1 or '"' in self._raw[0]
+        if has_quotes and not self.padded:
+            self._look_for_padding(row)
+        cells = row if len(row) <= self._columns else self._fitted(row, line)
+        if not any(cells):
+            self._empty += 1
+            return None
+        if row == self._names:
+            self._repeated += 1
+            return None
+        if has_quotes:
+            self._look(cells, line)
+        else:
+            self._bare += 1
+        return cells
 
     def _rows(self) -> Iterator[tuple[int, list[str]]]:
         """Give each row that is not blank, with the line in which it begins."""
@@ -400,17 +412,15 @@ class _Reading:
         return [cell[1:-1] if _is_wrapped(cell) else cell for cell in row]
 
     def _look_for_padding(self, row: Sequence[str]) -> None:
-        if not self.padded and any('"' in line for line in self._raw):
+        if any(' "' in line for line in self._raw):
             self.padded = any(cell[:1] == " " and cell.lstrip(" ")[:1] == '"' for cell in row)
 
     def _fitted(self, row: list[str], line: int) -> list[str]:
-        """Return a row's cells without empty ones beyond the columns; refuse those that are not empty."""
-        if len(row) > self._columns:
-            if any(cell.strip() for cell in row[self._columns :]):
-                reason = f"it has {len(row):,} cells, and the first line has {self._columns:,}"
-                raise _MisfitError(line, reason, f"quote texts that hold {self._dialect.separator!r}")
-            return row[: self._columns]
-        return row
+        """Return the cells of a row that has too many, if those beyond the columns are empty; refuse others."""
+        if any(cell.strip() for cell in row[self._columns :]):
+            reason = f"it has {len(row):,} cells, and the first line has {self._columns:,}"
+            raise _MisfitError(line, reason, f"quote texts that hold {self._dialect.separator!r}")
+        return row[: self._columns]
 
     def _look(self, cells: list[str], line: int) -> None:
         """Look whether a row's quotes may have swallowed other rows, and whether they were needed."""
@@ -424,11 +434,8 @@ class _Reading:
                 if len(self._suspects) < _MOST_SUSPECTS:
                     self._suspects.append((line, parts))
             return
-        if '"' not in raw[0]:
-            self._bare += 1
-            return
-        for place, cell in enumerate(raw[0].rstrip("\r\n").split(self._dialect.separator)[: len(cells)]):
-            if cell[:1] == '"' and cell[1:-1] == cells[place] and '"' not in cells[place]:
+        for place, (cell, read) in enumerate(zip(raw[0].rstrip("\r\n").split(self._dialect.separator), cells)):  # noqa: B905
+            if cell[:1] == '"' and cell[1:-1] == read and '"' not in read:
                 self._needless[place] = self._needless.get(place, 0) + 1
 
     def _require_whole(self, rows: Sequence[Sequence[str]]) -> None:
