@@ -51,7 +51,9 @@ class Route(ExtensionHandlerMixin, APIHandler):
         """Refuse who is not logged in, comes from elsewhere, or sends too much, before anything is read."""
         length = self.request.headers.get("Content-Length", "0")
         # Digits of other scripts are some to Python.
-        if not (length.isascii() and length.isdigit() and len(length) <= _DIGITS and int(length) <= LONGEST_BODY):
+        if not (length.isascii() and length.isdigit()):
+            raise RequestError(400, f"Content-Length: got {shown(length)}; allowed: a number of bytes")
+        if len(length) > _DIGITS or int(length) > LONGEST_BODY:
             raise RequestError(413, f"the body is too long; allowed: {LONGEST_BODY} bytes")
         # What names no length is cut off there.
         self.request.connection.set_max_body_size(LONGEST_BODY)  # type: ignore[union-attr]

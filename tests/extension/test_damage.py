@@ -1,0 +1,158 @@
+"""A damaged run is one row that says so, and no argument or body of a request ends in an error of the server's."""
+
+from __future__ import annotations
+
+import json
+from types import SimpleNamespace
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from tests.extension.conftest import SPEC, write_run
+from tunebook.runs import Run
+from tunebook.storage import write_json
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from tests.extension.conftest import Ask
+
+STATES = {
+    "401 digits": '{"step": ' + "1" * 401 + "}",
+    "infinite": '{"state": "running", "host": "elsewhere", "heartbeat": 1e999}',
+    "nan": '{"started": NaN}',
+    "unknown": '{"state": "zzz\\u0000"}',
+    "deep": "[" * 10_000,
+}
+TRIALS = {
+    "huge cell": b"number,state,macro_f1\n0,complete," + b"1" * 200_000 + b"\n",
+    "wide": b"," * 5000,
+    "no text": b"\xff\xfe\x00",
+}
+METRICS = {
+    "a list": "[]",
+    "an infinite epoch": '{"monitor": "loss", "history": [], "tuned": {"epoch": 1e999}}',
+    "many digits": '{"monitor": ' + "1" * 5000 + "}",
+}
+
+
+def _damage(folder: Path) -> None:
+    for name, text in STATES.items():
+        (write_run(folder / name) / "state.json").write_text(text, encoding="utf-8")
+    for name, raw in TRIALS.items():
+        path = write_run(folder / name)
+        write_json(path / "sweep.json", {"objectives": ["macro_f1"], "spaces": {"lr": "0..1"}, "parameters": {}})
+        (path / "trials.csv").write_bytes(raw)
+    for name, text in METRICS.items():
+        (write_run(folder / name) / "metrics.json").write_text(text, encoding="utf-8")
+
+
+async def test_each_damaged_run_is_a_row_that_says_so(ask: Ask, root: Path) -> None:
+    _damage(root / "runs")
+    write_run(root / "runs" / "whole")
+    rows = {row["name"]: row for row in (await ask("runs")).json["runs"]}
+    assert set(rows) == {*STATES, *TRIALS, *METRICS, "whole"}
+    assert rows["whole"]["best"] is not None
+    assert not rows["whole"]["damaged"]
+    for name in (*STATES, *TRIALS, *METRICS):
+        assert rows[name]["damaged"], name
+        assert rows[name]["message"], name
+        assert "\n" not in rows[name]["message"]
+    for name in rows:
+        for route in ("run", "run/commands", "run/trials", "run/report", "scalars"):
+            assert (await ask(route, path=f"runs/{name}")).status < 500, (name, route)
+        compared = await ask("compare", path=[f"runs/{name}", "runs/whole"])
+        assert compared.status < 500, name
+    too_large = await ask("run/trials", path="runs/huge cell")
+    assert too_large.status == 409
+    assert "field larger than field limit" in too_large.message
+
+
+async def test_commands_of_others_are_told_or_skipped(ask: Ask, root: Path) -> None:
+    path = write_run(root / "runs" / "one")
+    lines = [
+        '{"id": "a", "command": "lr", "value": 1e999, "time": 1e999}',
+        '{"id": "b", "step": ' + "1" * 70 + ', "epoch": 1, "refused": "x"}',
+        "x" * 100_000,
+        "[" * 50_000,
+    ]
+    (path / "control.jsonl").write_text("\n".join(lines) + "\n", encoding="utf-8")
+    (command,) = (await ask("run/commands", path="runs/one")).json["commands"]
+    assert command["id"] == "a"
+
+
+ODD = [
+    "", "\0", "x" * 300, "x" * 5000, "é" * 200, "inf", "nan", "-1", "1" * 5000, "²", "1e400", "..", "/", "~", "%00",
+    "\n", "runs/one/state.json", "a/" * 2000,
+]  # fmt: skip
+BODIES: list[Any] = [
+    None, True, -1, 10**60, 1e308, "", "\0", "x" * 300, "../x", [], {}, [[]], {"a": {"b": []}}, "²", {"lr": 10**60},
+    {"space": {"lr": "1" * 5000}}, {"space": {"lr": "log 1e-400..1e400"}, "trials": 10**18},
+]  # fmt: skip
+RAW = [
+    b"", b"{", b"[]", b"null", b"\xff", b"1" * 5000, b'{"a":' * 200, b'"\\ud800"', b'{"name":"\\ud800"}',
+    b'{"command":"lr","value":1e999}', b'{"command":"lr","value":NaN}',
+    b'{"task":"","values":{"a":' + b"9" * 401 + b"}}",
+]  # fmt: skip
+ROUTES = [
+    (route[1:], verb.upper(), operation)
+    for route, verbs in SPEC["paths"].items()
+    for verb, operation in verbs.items()
+    if verb in {"get", "post", "patch", "put", "delete"}
+]
+
+
+def _parameters(operation: dict[str, Any]) -> list[dict[str, Any]]:
+    shared = SPEC["components"].get("parameters", {})
+    given = operation.get("parameters", [])
+    return [shared[each["$ref"].rpartition("/")[2]] if "$ref" in each else each for each in given]
+
+
+async def test_no_argument_of_a_query_ends_in_an_error_of_the_server(ask: Ask, root: Path) -> None:
+    write_run(root / "runs" / "one")
+    for route, verb, operation in ROUTES:
+        known = _parameters(operation)
+        for parameter in known:
+            for odd in ODD:
+                query = {each["name"]: "1" for each in known if each.get("required")} | {parameter["name"]: odd}
+                answer = await ask(route, verb, None if verb in {"GET", "DELETE"} else {}, **query)
+                assert answer.status < 500, (route, verb, parameter["name"], odd[:20], answer.raw[:200])
+
+
+async def test_no_body_ends_in_an_error_of_the_server(ask: Ask, root: Path) -> None:
+    write_run(root / "runs" / "one")
+    await ask("queue", "PATCH", {"held": True})
+    for route, verb, operation in ROUTES:
+        if "requestBody" not in operation:
+            continue
+        schema = operation["requestBody"]["content"]["application/json"]["schema"]
+        reference = schema.get("$ref", "").rpartition("/")[2]
+        fields = (SPEC["components"]["schemas"][reference] if reference else schema)["properties"]
+        bodies = [json.dumps({field: value}).encode() for field in fields for value in BODIES]
+        for body in (*RAW, *bodies):
+            answer = await ask(route, verb, raw=body, path="runs/one", id="1")
+            assert answer.status < 500, (route, verb, body[:60], answer.raw[:200])
+
+
+@pytest.mark.parametrize("length", ["²", "٣", "-1", "1e3", "0x10", "9" * 5000])
+async def test_a_length_that_is_none_is_refused(length: str) -> None:
+    from tunebook_lab.handlers import Route
+
+    route = object.__new__(Route)
+    route.request = SimpleNamespace(headers={"Content-Length": length})
+    with pytest.raises(Exception, match=r"Content-Length|too long") as caught:
+        await route.prepare()
+    assert caught.value.status in {400, 413}
+
+
+def test_a_damaged_run_keeps_no_other_from_being_listed_by_the_command(tmp_path: Path, capsys: Any) -> None:
+    from tunebook.cli import main
+
+    _damage(tmp_path / "runs")
+    Run.create(tmp_path / "runs", "whole", "image-classification")
+    with pytest.raises(SystemExit) as ended:
+        main(["runs", "--runs-dir", str(tmp_path / "runs")])
+    assert ended.value.code == 0
+    printed = capsys.readouterr().out
+    assert "whole" in printed
+    assert printed.count("unreadable") == len(STATES) - 1
