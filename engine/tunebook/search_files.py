@@ -50,6 +50,14 @@ def trials_table(rows: Sequence[Row], plan: Plan) -> pd.DataFrame:
     return pd.DataFrame(lines, columns=names).set_index("number")
 
 
+def ended_trials(folder: Path) -> int:
+    """Return how many trials had ended when the table was last written; 0 where there is none that can be read."""
+    try:
+        return len(pd.read_parquet(folder / TRIALS, columns=["state"]))
+    except (OSError, ValueError):
+        return 0
+
+
 def write_trials(folder: Path, rows: Sequence[Row], plan: Plan) -> None:
     """Write ``trials.csv`` and ``trials.parquet``."""
     frame = trials_table(rows, plan)

@@ -17,6 +17,7 @@ from optuna.trial import Trial, TrialState
 
 from tunebook.errors import StorageError, shown
 from tunebook.opening import open_plain
+from tunebook.plain_json import parse_json
 from tunebook.spaces import grid
 
 if TYPE_CHECKING:
@@ -34,6 +35,8 @@ if TYPE_CHECKING:
 JOURNAL = "optuna.journal"
 #: Bytes of a journal that are looked at together.
 _PIECE = 1 << 16
+#: Bytes of a line of the journal.
+_LONGEST_LINE = 1 << 24
 #: Trials that are done before one can be pruned, and the first epoch after which it can.
 _BEFORE_PRUNING, _WARM_UP = 5, 2
 _RESULT = "tunebook"
@@ -132,6 +135,10 @@ class Ledger:
         except optuna.exceptions.DuplicatedStudyError:
             msg = f"storage {shown(_hidden(url))} has a study {shown(name)} already; choose another --name"
             raise StorageError(msg) from None
+        except Exception as error:
+            if url:
+                raise
+            raise _damaged(folder / JOURNAL, f"{type(error).__name__}: {str(error)[:160]}") from None
         if self.study.directions != directions:
             msg = f"the study {shown(name)} has other objectives than this sweep; start a new one with another --name"
             raise StorageError(msg)
@@ -288,7 +295,11 @@ class _Held(JournalFileOpenLock):
 def _open(url: str, journal: Path) -> BaseStorage:
     if not url:
         _mend(journal)
-        return JournalStorage(JournalFileBackend(str(journal), lock_obj=_Held(str(journal))))
+        _check(journal)
+        try:
+            return JournalStorage(JournalFileBackend(str(journal), lock_obj=_Held(str(journal))))
+        except Exception as error:  # noqa: BLE001 - lines that are JSON, but no steps of a study, end in any error
+            raise _damaged(journal, f"{type(error).__name__}: {str(error)[:160]}") from None
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
@@ -318,6 +329,27 @@ def _mend(journal: Path) -> None:
         return
     except OSError as error:
         raise StorageError(f"cannot read {journal}: {error.strerror or error}") from None
+
+
+def _check(journal: Path) -> None:
+    """Refuse a journal of which a line is no step of a study, which Optuna would meet with any error."""
+    try:
+        with os.fdopen(open_plain(journal, os.O_RDONLY), "rb") as stream:
+            for number, line in enumerate(iter(lambda: stream.readline(_LONGEST_LINE), b""), 1):
+                try:
+                    step = parse_json(line)
+                except ValueError as error:
+                    raise _damaged(journal, f"line {number}: {error}") from None
+                if not isinstance(step, dict) or not isinstance(step.get("op_code"), int):
+                    raise _damaged(journal, f"line {number} is no step of a study")
+    except FileNotFoundError:
+        return
+    except OSError as error:
+        raise StorageError(f"cannot read {journal}: {error.strerror or error}") from None
+
+
+def _damaged(journal: Path, reason: str) -> StorageError:
+    return StorageError(f"{journal} is damaged: {reason}; put a copy of it there, or start a new sweep")
 
 
 def _hidden(url: str) -> str:

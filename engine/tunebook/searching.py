@@ -276,7 +276,7 @@ class Sweep:
             self._on_trial(row, best[0] if best else None)
 
     def _search(self, stop: threading.Event) -> None:
-        from tunebook.search_files import outcome, write_results  # noqa: PLC0415
+        from tunebook.search_files import ended_trials, outcome, write_results  # noqa: PLC0415
         from tunebook.search_ledger import Ledger  # noqa: PLC0415
         from tunebook.search_materials import checked_examples  # noqa: PLC0415
         from tunebook.search_objectives import Judge  # noqa: PLC0415
@@ -285,6 +285,11 @@ class Sweep:
         plan = self._described(examples)
         Judge(plan.read_objectives(), examples)  # a mistake there is told before a trial runs
         ledger = self._ledger = Ledger(plan, self.run.path, self.run.name, self._url, resumed=self._resumed)
+        if ledger.ended < (kept := ended_trials(self.run.path)):
+            raise StorageError(
+                f"the study of {self.run.name} has {ledger.ended} of the {kept} trials that its table has; put its "
+                "journal or database back, or start a new sweep"
+            )
         self._rows = ledger.rows()
         self._started, self._before = time.monotonic(), len(self._rows)
         try:

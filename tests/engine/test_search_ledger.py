@@ -91,6 +91,24 @@ def test_a_journal_cut_off_in_the_middle_of_a_line_is_mended(
     assert open_ledger(resumed=True).ended == 2
 
 
+@pytest.mark.parametrize(
+    "line",
+    [b"no JSON", b"5", b"[]", b"{}", b"[" * 100_000, b'{"op_code": ' + b"9" * 5000 + b"}", b'{"op_code": 5}', b"\xff"],
+    ids=["text", "number", "list", "nothing", "deep", "digits", "half a step", "no UTF-8"],
+)
+def test_a_damaged_journal_is_one_line_and_stays_as_it_is(
+    line: bytes, open_ledger: Callable[..., Ledger], tmp_path: Path
+) -> None:
+    ledger = open_ledger()
+    ledger.tell(ledger.ask().number, _result())
+    with (tmp_path / JOURNAL).open("ab") as stream:
+        stream.write(line + b"\n")
+    before = (tmp_path / JOURNAL).read_bytes()
+    with pytest.raises(StorageError, match=r"^[^\n]*optuna\.journal is damaged: [^\n]*$"):
+        open_ledger(resumed=True)
+    assert (tmp_path / JOURNAL).read_bytes() == before
+
+
 def test_a_trial_ends_once(open_ledger: Callable[..., Ledger]) -> None:
     ledger = open_ledger()
     job = ledger.ask()
