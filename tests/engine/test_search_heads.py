@@ -79,3 +79,24 @@ def test_a_trial_that_the_search_gives_up_is_pruned_and_a_stop_ends_all(make: Ca
     stop.set()
     with pytest.raises(TrainingStopped):
         list(together.evaluate(recipes, _never, stop))
+
+
+def test_together_choose_thresholds_and_epochs_as_alone(tmp_path: Path) -> None:
+    data = small_run.make_texts(tmp_path / "made")
+    lines = data.read_text().splitlines()
+    data.write_text("\n".join(line for line in lines if not line.endswith(",neither")))
+    chosen = {"threshold": "recall:0.9", "positive": "good", "monitor": "average_precision", "precision": "fp32"}
+    still = {"sampler": "none", "label_smoothing": 0.0, "validation_fraction": 0.4}
+    recipes = [
+        small_run.recipe(data, tmp_path, "text-classification", **{**HEADS, **still, **chosen, "lr": lr})
+        for lr in (1e-3, 2e-2)
+    ]
+    objectives = read_objectives(["roc_auc", "specificity"])
+    together = HeadsTogether(Materials(recipes[0]), objectives, _NoOthers())
+    found = {result.place: result for result in together.evaluate(recipes, _never)}
+    alone = {result.place: result for result in OneByOne(Materials(recipes[0]), objectives).evaluate(recipes, _never)}
+    for place, result in found.items():
+        assert result.epoch == alone[place].epoch
+        assert result.metrics == pytest.approx(alone[place].metrics, abs=2e-3)
+        assert result.values == pytest.approx(alone[place].values, abs=2e-3)
+        assert result.metrics["roc_auc"] == result.values[0]
