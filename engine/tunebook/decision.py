@@ -229,7 +229,11 @@ def in_words(decision: Mapping[str, Any], reached: Mapping[str, Any] | None = No
         f"negative at {rule.numbers[-1]:g}" if rule.numbers else "",
     }[rule.kind]  # fmt: skip
     of = (reached or {}).get("of_positive", {})
-    figures = [f"{word} {of[key]:.3f}" for key, word in _FIGURES.items() if of.get(key) is not None]
+    figures = [
+        f"{word} undefined" if of[key] is None else f"{word} {of[key]:.3f}"
+        for key, word in _FIGURES.items()
+        if key in of
+    ]
     there = f" There: {', '.join(figures)}." if figures else ""
     baseline = decision.get("baseline")
     own = f" The baseline's own, by the same rule, is {baseline}." if baseline not in (None, threshold) else ""

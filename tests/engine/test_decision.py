@@ -170,3 +170,10 @@ def test_a_decision_is_told_with_its_class_and_threshold(by: float | str, words:
     assert words in said
     assert "“spam”" in said
     assert str(threshold) in said
+
+
+def test_what_a_threshold_leaves_undefined_is_told_so() -> None:
+    decision = {"positive": "spam", "threshold": 0.99, "chosen_by": 0.99, "baseline": None}
+    scores, truth = _scores([0.9, 0.1]), np.array([1, 0])
+    said = in_words(decision, measure(scores, truth, CLASSES, Decision(1, 0.99)))
+    assert "precision undefined, recall 0.000" in said

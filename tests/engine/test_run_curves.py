@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 import sys
 from pathlib import Path
@@ -17,7 +18,7 @@ import event_files as files
 
 from tunebook.errors import StorageError
 from tunebook.events import EventLog
-from tunebook.run_curves import RunCurves
+from tunebook.run_curves import RunCurves, best_epoch
 
 FIRST, SECOND = "events.out.tfevents.1.b", "events.out.tfevents.2.a"
 
@@ -246,3 +247,33 @@ def test_curves_are_read_without_loading_torch() -> None:
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "[]"
+
+
+@pytest.mark.parametrize(
+    ("monitor", "best"),
+    [("accuracy", 3), ("loss", 2), ("roc_auc", 1), ("ece", 4), ("gap", 4), ("gap:tone", 1), ("specificity", None)],
+)
+def test_the_best_epoch_is_found_in_logs_that_do_not_name_it(tmp_path: Path, monitor: str, best: int | None) -> None:
+    rows = {
+        "loss/validation": [0.9, 0.2, 0.5, 0.4], "accuracy/validation": [0.5, 0.6, 0.8, 0.7],
+        "roc_auc/validation": [0.9, math.nan, 0.8, 0.7], "calibration_error/validation": [0.4, 0.3, 0.2, 0.1],
+        "gap/tone": [0.0, 0.3, 0.2, 0.1], "gap/age": [0.5, 0.4, 0.3, 0.1],
+    }  # fmt: skip
+    log = EventLog(tmp_path)
+    for epoch in range(4):
+        log.scalars({tag: values[epoch] for tag, values in rows.items()}, 10 * (epoch + 1))
+    log.close()
+    curves = RunCurves(tmp_path)
+    curves.poll()
+    assert best_epoch(curves, monitor) == best
+
+
+def test_the_best_epoch_that_training_wrote_down_holds(tmp_path: Path) -> None:
+    log = EventLog(tmp_path)
+    for epoch, best in ((1, 1), (2, 1), (3, 1)):
+        log.scalars({"loss/validation": 1.0 / epoch, "accuracy/validation": 0.5, "best/epoch": best}, epoch)
+    log.close()
+    curves = RunCurves(tmp_path)
+    assert best_epoch(curves, "accuracy") is None
+    curves.poll()
+    assert best_epoch(curves, "accuracy") == 1

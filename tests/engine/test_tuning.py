@@ -321,3 +321,14 @@ def test_a_display_that_fails_does_not_leave_a_training_behind(pictures: Path, t
     for thread in [thread for thread in threading.enumerate() if thread.name == "tunebook-training"]:
         thread.join(60)  # its result is there a moment before its end
         assert not thread.is_alive()
+
+
+def test_a_run_from_before_a_parameter_goes_on_with_its_default() -> None:
+    from tunebook.tuning import _check_same
+
+    whole = {"data": {"sha256": "1"}, "model": {"sha256": "2"}}
+    defaults = {"lr": 1e-3, "threshold": 0.5}
+    before = {"parameters": {"lr": 0.1}, **whole}
+    _check_same(before, {"parameters": {"lr": 0.1, "threshold": 0.5}, **whole}, defaults, Run(Path("old")))
+    with pytest.raises(RecipeError, match="parameter threshold is 'f1' but run old has"):
+        _check_same(before, {"parameters": {"lr": 0.1, "threshold": "f1"}, **whole}, defaults, Run(Path("old")))

@@ -259,6 +259,7 @@ def _metrics(epochs: int, steps: int) -> dict[str, Any]:
         "baseline": "linear probe",
         "baselines": {"linear probe": {"validation": score(20, 0.5), "test": score(20, 0.5)}},
         "stages": [stage], "tuned": {"epoch": epochs, "validation": score(20, 0.8), "test": score(20, 0.8)},
+        "decision": {"positive": "dog", "threshold": 0.3, "chosen_by": "cost:1:5", "baseline": 0.4},
         "history": history, "verdicts": [{"name": "fine", "reason": "nothing", "curve": "", "advice": "go on"}],
     }  # fmt: skip
 

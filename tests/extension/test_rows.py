@@ -71,6 +71,13 @@ def whole(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return path
 
 
+def test_the_threshold_between_two_classes_stands_with_the_verdicts(whole: Path) -> None:
+    root = Root(whole.parent)
+    verdicts = read_detail(whole, root, read_row(whole, root), curves)["verdicts"]
+    assert [verdict["name"] for verdict in verdicts] == ["fine", "decision"]
+    assert "“dog” is said from a score of 0.3" in verdicts[1]["reason"]
+
+
 def places(value: Any, so_far: tuple[Any, ...] = ()) -> list[tuple[Any, ...]]:
     """Return the way to each value within nested lists and mappings."""
     inner = value.items() if isinstance(value, dict) else enumerate(value) if isinstance(value, list) else ()
