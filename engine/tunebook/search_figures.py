@@ -46,24 +46,45 @@ def draw(study: Study, objectives: Sequence[Objective]) -> dict[str, Picture]:
         Name, one of :data:`NAMES`, to picture; ``pareto`` only with two objectives. What cannot be drawn, as the
         importance of a single trial, is a sentence in place of the axes.
     """
-    trials = [trial for trial in study.get_trials(deepcopy=False) if trial.state.name == "COMPLETE"]
+    every = study.get_trials(deepcopy=False)
+    trials = [trial for trial in every if trial.state.name == "COMPLETE"]
+    note = left_out(every)
     found = {}
     for name, function in (("history", _history), ("importance", _importance), ("parallel", _parallel),
                            ("slice", _slice), ("pareto", _pareto)):  # fmt: skip
         if name == "pareto" and len(objectives) < 2:  # noqa: PLR2004
             continue
         if not trials:
-            found[name] = _sentence(f"{name}: no trial is complete")
+            found[name] = _sentence(f"{name}: no trial is complete{f'; {note}' if note else ''}")
             continue
         with _styled():
             try:
-                found[name] = function(study, objectives, trials)
+                found[name] = function(study, objectives, trials, note)
             except Exception as error:  # noqa: BLE001 - a figure that cannot be drawn must not cost a search its results
                 found[name] = _sentence(f"{name}: it cannot be drawn: {type(error).__name__}: {plain(error, 120)}")
     return found
 
 
-def _history(study: Study, objectives: Sequence[Objective], trials: list[FrozenTrial]) -> Picture:
+def left_out(trials: Sequence[FrozenTrial]) -> str:
+    """Count the trials that figures leave out, since none of them has a value to compare; empty without any."""
+    words = {"PRUNED": "pruned", "FAIL": "failed", "RUNNING": "running", "WAITING": "waiting"}
+    counts = {word: sum(trial.state.name == state for trial in trials) for state, word in words.items()}
+    said = ", ".join(f"{count} {word}" for word, count in counts.items() if count)
+    return f"left out: {said}" if said else ""
+
+
+def short_names(names: Sequence[str], most: int = _LABEL) -> list[str]:
+    """Cut names in their middle, no further than that they still differ."""
+    lines = [plain(name) for name in names]
+    for room in range(most, max(map(len, lines), default=0), 4):
+        head = (room - 1) * 2 // 5
+        cut = [line if len(line) <= room else f"{line[:head]}…{line[head + 1 - room :]}" for line in lines]
+        if len(set(cut)) == len(set(lines)):
+            return cut
+    return lines
+
+
+def _history(study: Study, objectives: Sequence[Objective], trials: list[FrozenTrial], note: str) -> Picture:
     from optuna.visualization.matplotlib import plot_optimization_history  # noqa: PLC0415
 
     first = objectives[0]
@@ -87,10 +108,10 @@ def _history(study: Study, objectives: Sequence[Objective], trials: list[FrozenT
         f"History of {len(trials)} complete trials: {first} from {_number(values[0])} in trial {trials[0].number} to "
         f"{_number(values[place])} in trial {trials[place].number}; median {_number(float(np.median(values)))}"
     )
-    return _picture(axes, words)
+    return _picture(axes, words, note=note)
 
 
-def _importance(study: Study, objectives: Sequence[Objective], trials: list[FrozenTrial]) -> Picture:
+def _importance(study: Study, objectives: Sequence[Objective], trials: list[FrozenTrial], note: str) -> Picture:
     from optuna.importance import get_param_importances  # noqa: PLC0415
     from optuna.visualization.matplotlib import plot_param_importances  # noqa: PLC0415
 
@@ -114,10 +135,10 @@ def _importance(study: Study, objectives: Sequence[Objective], trials: list[Froz
     axes.get_figure().set_size_inches(7.5, 1.2 + 0.36 * len(varied))  # type: ignore[union-attr]
     shares = get_param_importances(study, target=target, params=varied)
     listed = ", ".join(f"{name} {share:.2f}" for name, share in shares.items())
-    return _picture(axes, f"Importance for {first} (PED-ANOVA, from {len(trials)} trials): {listed}")
+    return _picture(axes, f"Importance for {first} (PED-ANOVA, from {len(trials)} trials): {listed}", note=note)
 
 
-def _parallel(study: Study, objectives: Sequence[Objective], trials: list[FrozenTrial]) -> Picture:
+def _parallel(study: Study, objectives: Sequence[Objective], trials: list[FrozenTrial], note: str) -> Picture:
     from matplotlib.collections import LineCollection  # noqa: PLC0415
     from optuna.visualization.matplotlib import plot_parallel_coordinate  # noqa: PLC0415
 
@@ -127,7 +148,10 @@ def _parallel(study: Study, objectives: Sequence[Objective], trials: list[Frozen
         return _sentence("Parallel coordinates: nothing was varied")
     axes: Axes = plot_parallel_coordinate(study, params=names, target=_target(objectives, 0), target_name=str(first))
     figure = _figure(axes)
-    figure.set_size_inches(max(6.0, 2.2 + 1.5 * len(names)), 3.8)
+    # Labels of choices stand between two axes, and must not reach the next one.
+    choices = [str(trial.params[name]) for trial in trials for name in names if isinstance(trial.params.get(name), str)]
+    longest = max(map(len, short_names(sorted(set(choices)))), default=0)
+    figure.set_size_inches(max(6.0, 2.2 + max(1.5, 0.5 + 0.078 * longest) * len(names)), 3.8)
     axes.set_title("")
     axes.set_title("Parallel coordinates: a line a trial", loc="left", fontsize=10, fontweight="bold", y=1.04)
     lines = next(item for item in axes.collections if isinstance(item, LineCollection))
@@ -139,7 +163,7 @@ def _parallel(study: Study, objectives: Sequence[Objective], trials: list[Frozen
         each.tick_params(labelsize=8)
         for label in each.get_yticklabels():  # the lines run behind them
             label.set_bbox({"facecolor": "white", "edgecolor": "none", "alpha": 0.75, "pad": 0.4})
-        labels = [plain(label.get_text(), _LABEL) for label in each.get_yticklabels()]
+        labels = short_names([label.get_text() for label in each.get_yticklabels()])
         if each is not axes and each.get_yscale() == "linear" and any(not _is_number(text) for text in labels):
             each.set_yticks(each.get_yticks(), labels, parse_math=False)
     # Optuna has an order of its own for parameters: its labels are kept, and only turned.
@@ -148,10 +172,10 @@ def _parallel(study: Study, objectives: Sequence[Objective], trials: list[Frozen
     best = max(trials, key=lambda trial: first.sign * trial.values[0])
     chosen = ", ".join(f"{name} {_number(best.params[name])}" for name in names if name in best.params)
     words = f"Parallel coordinates of {len(trials)} trials; the best one, {best.number}: {chosen}"
-    return _picture(axes, words, constrained=False)
+    return _picture(axes, words, constrained=False, note=note)
 
 
-def _slice(study: Study, objectives: Sequence[Objective], trials: list[FrozenTrial]) -> Picture:
+def _slice(study: Study, objectives: Sequence[Objective], trials: list[FrozenTrial], note: str) -> Picture:
     from optuna.visualization.matplotlib import plot_slice  # noqa: PLC0415
 
     first = objectives[0]
@@ -175,14 +199,14 @@ def _slice(study: Study, objectives: Sequence[Objective], trials: list[FrozenTri
                 dots.set_edgecolor("#555555")
                 dots.set_linewidth(0.4)
         if isinstance(trials[0].params.get(name), str):
-            labels = [plain(label.get_text().strip("'"), _LABEL) for label in axes.get_xticklabels()]
+            labels = short_names([label.get_text().strip("'") for label in axes.get_xticklabels()])
             axes.set_xticks(axes.get_xticks(), labels, rotation=30, ha="right", parse_math=False)
             axes.set_xlim(-0.5, len(labels) - 0.5)
     words = "; ".join(_best_part(name, first, trials) for name in names)
-    return _picture(each[0], f"Slice, {first} by parameter: {words}", constrained=len(each) > 1)
+    return _picture(each[0], f"Slice, {first} by parameter: {words}", constrained=len(each) > 1, note=note)
 
 
-def _pareto(study: Study, objectives: Sequence[Objective], trials: list[FrozenTrial]) -> Picture:
+def _pareto(study: Study, objectives: Sequence[Objective], trials: list[FrozenTrial], note: str) -> Picture:
     from optuna.visualization.matplotlib import plot_pareto_front  # noqa: PLC0415
 
     axes: Axes = plot_pareto_front(study, target_names=[str(objective) for objective in objectives])
@@ -196,7 +220,7 @@ def _pareto(study: Study, objectives: Sequence[Objective], trials: list[FrozenTr
     best = sorted(study.best_trials, key=lambda trial: -objectives[0].sign * trial.values[0])
     listed = "; ".join(f"trial {t.number}: " + ", ".join(_number(value) for value in t.values) for t in best[:10])
     names = " and ".join(str(objective) for objective in objectives)
-    return _picture(axes, f"Pareto front of {names}, {len(best)} of {len(trials)} trials: {listed}")
+    return _picture(axes, f"Pareto front of {names}, {len(best)} of {len(trials)} trials: {listed}", note=note)
 
 
 def _target(objectives: Sequence[Objective], place: int) -> Callable[[FrozenTrial], float] | None:
@@ -251,10 +275,13 @@ def _windows() -> list[str]:
     return list(known.list_builtin(registry.BackendFilter.INTERACTIVE))
 
 
-def _picture(axes: Axes, words: str, *, constrained: bool = True) -> Picture:
+def _picture(axes: Axes, words: str, *, note: str, constrained: bool = True) -> Picture:
     figure = _figure(axes)
+    if note:
+        words = f"{words}; {note}"
+        figure.text(0.99, 0.005, note, ha="right", va="bottom", fontsize=7, color="#666666")
     if constrained:
-        figure.set_layout_engine("constrained")
+        figure.set_layout_engine("constrained", rect=(0.0, 0.05, 1.0, 0.95) if note else (0.0, 0.0, 1.0, 1.0))
     else:  # a layout does not understand axes that lie on each other, nor a colour bar that halves its only axes
         figure.set_layout_engine("none")
         figure.subplots_adjust(left=0.12, right=0.98, bottom=0.22, top=0.88)

@@ -9,7 +9,7 @@ import matplotlib as mpl
 import optuna
 import pytest
 
-from tunebook.search_figures import draw
+from tunebook.search_figures import draw, short_names
 from tunebook.search_objectives import read_objectives
 
 if TYPE_CHECKING:
@@ -77,3 +77,22 @@ def test_matplotlib_is_left_as_it_was() -> None:
     assert dict(mpl.rcParams) == before
     assert plt.get_fignums() == [mine.number]
     plt.close(mine)
+
+
+def test_trials_that_figures_leave_out_are_counted() -> None:
+    study = _study(8, ["accuracy"])
+    for state in ("PRUNED", "PRUNED", "FAIL"):
+        study.tell(study.ask(), state=optuna.trial.TrialState[state])
+    study.ask()
+    for picture in draw(study, read_objectives(["accuracy"])).values():
+        assert picture.text.endswith("left out: 2 pruned, 1 failed, 1 running")
+
+
+def test_labels_are_cut_only_as_far_as_they_differ() -> None:
+    names = [f"convnext_base.fb_in22k_ft_in1k_384_{k}" for k in range(6)]
+    cut = short_names(names)
+    assert len(set(cut)) == 6
+    assert max(map(len, cut)) <= 18
+    middle = [f"{'a' * 20}{k}{'b' * 20}" for k in range(3)]
+    assert len(set(short_names(middle))) == 3
+    assert short_names([]) == []
