@@ -46,6 +46,8 @@ _ADVICE = "double the quotes within texts, and put texts that hold separators or
 _TOLD = re.compile(r"sep=([,;\t|])\s*", re.IGNORECASE)
 #: Rows between two looks at the clock.
 _PULSE = 4_096
+#: Lines of a text that may have swallowed one row.
+_PAIR = 2
 #: Texts over several lines that are looked at for rows that they may have swallowed.
 _MOST_SUSPECTS = 1_000
 
@@ -101,11 +103,15 @@ class SeparatedRows:
 class _MisfitError(Exception):
     """A file does not fit a dialect, in this line and for this reason; what mends it, in words."""
 
-    def __init__(self, line: int, reason: str, advice: str = "", *, is_end: bool = False) -> None:
+    def __init__(
+        self, line: int, reason: str, advice: str = "", *, is_end: bool = False, is_weak: bool = False
+    ) -> None:
         super().__init__(line, reason, advice)
         self.line, self.reason, self.advice = line, reason, advice
         #: Whether the file may have lost its end.
         self.is_end = is_end
+        #: Whether it may be chance: one row at most could have been swallowed.
+        self.is_weak = is_weak
 
 
 @dataclass(frozen=True)
@@ -279,6 +285,8 @@ def _by_quotes(source: _Source, separator: str) -> SeparatedRows:
             text = f"{why}the table was read with {_WORDS[quoting]}, which all of its lines fit"
             other.remarks.insert(0, ("quotes", text))
             return other
+    if standard is None and misfit.is_weak:
+        return _Reading(source, Dialect(separator, "double", source.encoding), is_trusting=True).read()
     if standard is None:
         raise misfit
     return standard
@@ -287,8 +295,10 @@ def _by_quotes(source: _Source, separator: str) -> SeparatedRows:
 class _Reading:
     """One attempt at the rows of a file."""
 
-    def __init__(self, source: _Source, dialect: Dialect) -> None:
+    def __init__(self, source: _Source, dialect: Dialect, *, is_trusting: bool = False) -> None:
         self._source, self._dialect = source, dialect
+        #: Whether texts over several lines are taken for what they are, however much they look like rows.
+        self._is_trusting = is_trusting
         #: Lines of the file that belong to the row that is read.
         self._raw: list[str] = []
         self._columns = 0
@@ -331,7 +341,8 @@ class _Reading:
         watch.rows(len(found.rows))
         if not self._columns:
             raise TableError("it is empty")
-        self._require_whole(found.rows)
+        if not self._is_trusting:
+            self._require_whole(found.rows)
         if self._dialect.quoting == "none":
             _unwrap(found.rows, self._columns)
         found.remarks = self._remarks(found)
@@ -443,14 +454,18 @@ class _Reading:
         if not self._suspects:
             return
         known = [{row[place].strip() for row in rows if len(row) > place} - {""} for place in range(self._columns)]
-        for line, parts in self._suspects:
-            for place in range(self._columns):
-                if all(part[place].strip().strip('"') in known[place] for part in parts):
-                    last = line + len(parts) - 1
-                    reason = (
-                        f"a text in quotes goes on to line {last:,}, and each of its lines looks like a row of its own"
-                    )
-                    raise _MisfitError(line, reason, _ADVICE)
+        like_rows = [
+            (line, len(parts))
+            for line, parts in self._suspects
+            if any(
+                all(part[place].strip().strip('"') in known[place] for part in parts) for place in range(self._columns)
+            )
+        ]
+        if like_rows:
+            line, count = like_rows[0]
+            last, is_weak = line + count - 1, len(like_rows) == 1 and count == _PAIR
+            reason = f"a text in quotes goes on to line {last:,}, and each of its lines looks like a row of its own"
+            raise _MisfitError(line, reason, _ADVICE, is_weak=is_weak)
 
     def _remarks(self, found: SeparatedRows) -> list[tuple[str, str]]:
         said = []

@@ -77,6 +77,12 @@ def test_a_file_that_lost_its_end_is_refused(read: Read) -> None:
         read('text,label\n"well",a\n"or, b\n')
 
 
+def test_one_text_of_two_lines_that_look_like_rows_stays_one_and_is_remarked_on(read: Read) -> None:
+    found = read('text,label\n"well, yes, so",a\n"it is, a\nfine film",b\nx,a\n')
+    assert [row[1] for row in found.rows] == ["a", "b", "a"]
+    assert found.remarks[0][1].startswith("lines 3 to 4 were read as one text in quotes")
+
+
 def test_quotes_of_the_standard_are_read_without_a_word(read: Read) -> None:
     found = read('text,label\n"a ""b"", c",x\n"two\nlines",y\n5" wide,x\n')
     assert found.rows == [['a "b", c', "x"], ["two\nlines", "y"], ['5" wide', "x"]]
