@@ -281,6 +281,7 @@ def read_handoff(folder: Path) -> tuple[Plan, Examples]:
     plan = Plan(**{**raw, "objectives": tuple(raw["objectives"])})
     for name in ("classes", "sensitive", "notes"):
         about[name] = tuple(about[name])
+    about["remarks"] = tuple((kind, text) for kind, text in about["remarks"])
     return plan, Examples(frame=pd.read_parquet(folder / _TABLE), **about)
 
 

@@ -8,7 +8,7 @@ import warnings
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import partial
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from PIL import Image
@@ -129,16 +129,19 @@ def _look_at(content: object, scales: Mapping[str, Sequence[float]], max_pixels:
         "frames": found.frames,
         "gaps": found.gaps,
         "cut": found.cut,
-        "blank": all(least == most for least, most in _extremes(found.image)),
+        "blank": _is_even(found.image, small),
         "profile": is_other_profile(found.profile),
     }
     remarks = frozenset(name for name, hit in odd.items() if hit)
     return _Look("", "", hashlib.sha256(raw).hexdigest(), min(found.size), small, remarks)
 
 
-def _extremes(image: Image.Image) -> list[tuple[int, int]]:
-    """Return the least and the largest value of red, green and blue."""
-    return [band.getextrema() for band in image.split()]  # type: ignore[misc]
+def _is_even(image: Image.Image, small: np.ndarray) -> bool:
+    """Whether a picture is of one colour; its thumbnail spares most of them the longer look."""
+    if small.min(axis=(0, 1)).tolist() != small.max(axis=(0, 1)).tolist():
+        return False
+    bands: Any = image.getextrema()
+    return all(least == most for least, most in bands)
 
 
 # Findings.
