@@ -165,7 +165,8 @@ class _Walk:
 
     def __init__(self, root: str, suffixes: Collection[str], is_example: Callable[[str], bool], bounds: Bounds) -> None:
         self.layout = Layout()
-        self._root, self._suffixes, self._is_example, self._bounds = root, suffixes, is_example, bounds
+        self._root, self._suffixes = root.rstrip("/") or "/", suffixes
+        self._is_example, self._bounds = is_example, bounds
         self._seen = 0
         self._end = time.monotonic() + bounds.seconds
         #: Ending -> files that were left out for it, and the first of all of them.
