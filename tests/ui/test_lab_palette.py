@@ -50,6 +50,7 @@ def test_every_command_stands_below_one_heading(jupyterlab: Any, page: Page) -> 
     shown = {text.strip() for text in palette.locator(".lm-CommandPalette-itemLabel").all_text_contents()}
     expected = {
         "Fine-tune a model…", "Show runs", "Refresh runs",
+        "Resume a run…", "Run a run again with changes…", "Star a run…", "Write tags and a note…",
         "Set how many background runs may run at once…", "Hold background runs", "Let background runs start again",
     }  # fmt: skip
     assert shown == expected, "those of a notebook are there with a notebook"

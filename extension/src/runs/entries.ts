@@ -74,7 +74,7 @@ export function scoreOf(row: IRunRow): number | null {
   return row.best?.value ?? row.metric;
 }
 
-/** Whether a run holds all words; a word that begins with # is the beginning of a tag. */
+/** Whether a run holds all words; its tags are among its text with a # before them. */
 function hasAll(row: IRunRow, words: readonly string[]): boolean {
   if (words.length === 0) {
     return true;

@@ -21,6 +21,8 @@ interface IParts {
 /** What a command does with a run. */
 interface IRunCommand {
   readonly label: (row: IRunRow | undefined) => string;
+  /** What it is called in the palette, where no run is pointed at. */
+  readonly palette?: string;
   /** What the palette asks where it is not clear which run is meant. */
   readonly question: string;
   readonly fits: (row: IRunRow) => boolean;
@@ -37,12 +39,14 @@ export function addRunCommands(parts: IParts, store: RunStore, actions: RunActio
   const commands: Record<string, IRunCommand> = {
     [commandIds.resumeRun]: {
       label: () => trans.__('Resume'),
+      palette: trans.__('Resume a run…'),
       question: trans.__('Resume which run?'),
       fits: row => row.resumable,
       act: row => actions.resume(row)
     },
     [commandIds.runAgain]: {
       label: () => trans.__('Run again with changes'),
+      palette: trans.__('Run a run again with changes…'),
       question: trans.__('Run which run again?'),
       fits: canRunAgain,
       act: row => actions.runAgain(row)
@@ -55,12 +59,14 @@ export function addRunCommands(parts: IParts, store: RunStore, actions: RunActio
     },
     [commandIds.starRun]: {
       label: row => (row?.star ? trans.__('Unstar') : trans.__('Star')),
+      palette: trans.__('Star a run…'),
       question: trans.__('Star which run?'),
       fits: row => row.state !== 'unreadable',
       act: row => actions.star(row)
     },
     [commandIds.noteRun]: {
       label: () => trans.__('Tags, note…'),
+      palette: trans.__('Write tags and a note…'),
       question: trans.__('Write a note to which run?'),
       fits: row => row.state !== 'unreadable',
       act: row => actions.editNotes(row)
@@ -85,10 +91,9 @@ export function addRunCommands(parts: IParts, store: RunStore, actions: RunActio
   const inFront = (): string | undefined =>
     app.shell.currentWidget?.node.querySelector<HTMLElement>(SELECTOR)?.dataset.tunebookRun;
 
-  for (const [id, { label, question, fits, act }] of Object.entries(commands)) {
+  for (const [id, { label, palette, question, fits, act }] of Object.entries(commands)) {
     app.commands.addCommand(id, {
-      // In the palette nothing is pointed at, and a word alone would say too little.
-      label: args => (args.palette ? trans.__('%1: a run…', label(undefined)) : label(pointed())),
+      label: args => (args.palette && palette ? palette : label(args.context ? pointed() : undefined)),
       describedBy: {
         args: { type: 'object', properties: { path: { type: 'string' }, palette: { type: 'boolean' }, context: { type: 'boolean' } } }
       },
