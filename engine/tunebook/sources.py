@@ -175,16 +175,17 @@ def tidy(
 
 def _with_columns(frame: pd.DataFrame, wanted: Iterable[str], source: str) -> pd.DataFrame:
     """Return a table that has the wanted columns by these names, whatever the spaces and the form of Unicode."""
+    present = list(frame)
     for column in dict.fromkeys(wanted):
         if column in frame:
             continue
-        fits = [name for name in frame if plain_name(str(name)) == plain_name(column)]
+        fits = [name for name in present if plain_name(str(name)) == plain_name(column)]
         if len(fits) != 1:
             names = list(frame.attrs.get("columns", frame.columns))
             have = ", ".join(shown(str(name), 40) for name in names[:12])
             hint = did_you_mean(column, map(str, names))
             raise DataError(f"{source}: no column {shown(column)}{hint}; it has {have}")
-        frame = frame.rename(columns={fits[0]: column})
+        frame = frame.assign(**{column: frame[fits[0]]})
     return frame
 
 
@@ -242,13 +243,13 @@ def _alike(names: Collection[str], what: str) -> list[tuple[str, str]]:
 
 def _refuse_names(recipe: Recipe) -> None:
     """Refuse sensitive columns that would take the place of another."""
-    sensitive = recipe.sensitive or []
-    reserved = {"id", "content", "label", "split"} - {recipe.label}
+    sensitive, label = [plain_name(name) for name in recipe.sensitive or ()], plain_name(recipe.label)
+    reserved = {"id", "content", "label", "split"} - {label}
     wrong = next((c for c in sensitive if c in reserved or sensitive.count(c) > 1), None)
     if wrong is not None:
         why = "is named twice" if sensitive.count(wrong) > 1 else "has a name that Tunebook needs; rename the column"
         raise DataError(f"sensitive={recipe.sensitive!r}: {wrong!r} {why}")
-    if recipe.label in sensitive:
+    if label in sensitive:
         msg = f"sensitive={recipe.sensitive!r}: {recipe.label!r} is the label itself; name another column"
         raise DataError(msg)
 

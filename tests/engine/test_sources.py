@@ -385,6 +385,14 @@ def test_names_of_columns_are_found_whatever_their_spaces(tmp_path: Path, load: 
     assert examples.sensitive == ("old\u00a0age",)
 
 
+def test_one_column_may_be_named_in_two_spellings(tmp_path: Path, load: Callable[..., Examples]) -> None:
+    examples = load(write(TABLE, tmp_path / "t.csv"), sensitive=["path "], label="label ")
+    assert examples.classes == ("a", "b")
+    for names in (["label"], ["age", "age "]):
+        with pytest.raises(DataError, match=r"is the label itself|is named twice"):
+            load(tmp_path / "t.csv", sensitive=names, label="label ")
+
+
 def test_a_column_of_splits_in_capitals_is_kept_where_it_is_one(tmp_path: Path, load: Callable[..., Examples]) -> None:
     splits = ["train"] * 8 + ["Val", "dev", "test", "testing"]
     assert load(write(TABLE.assign(Split=splits), tmp_path / "t.csv")).counts()["test"].tolist() == [1, 1]
