@@ -46,6 +46,8 @@ class Baseline:
     decision
         When it says the positive one of two classes, by the recipe's rule on its own scores; ``None`` where there are
         not two.
+    measured_on
+        What tells these examples from others, see :meth:`tunebook.examples.Examples.held_out`; empty is not known.
     """
 
     metrics: dict[str, dict[str, Any]]
@@ -53,6 +55,7 @@ class Baseline:
     rows: np.ndarray
     scores: np.ndarray
     decision: Decision | None = None
+    measured_on: str = ""
 
     @property
     def best(self) -> dict[str, Any]:
@@ -145,7 +148,7 @@ def measure_baselines(
     best = max(metrics, key=lambda name: metrics[name]["validation"]["macro_f1"])
     return Baseline(
         metrics, best, np.concatenate([rows[s] for s in SPLITS]), np.concatenate([scores[best][s] for s in SPLITS]),
-        decisions[best],
+        decisions[best], examples.held_out(),
     )  # fmt: skip
 
 

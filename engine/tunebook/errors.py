@@ -44,6 +44,14 @@ class StorageError(TunebookError):
     """A file of a run cannot be written or read, or does not match its recorded hash."""
 
 
+class StepError(TunebookError):
+    """A step of a notebook is given what the steps before it did not make, or made for another recipe."""
+
+
+class InterruptError(TunebookError, KeyboardInterrupt):
+    """Somebody interrupted a step; it is a keyboard interrupt for those who wait for one."""
+
+
 class NotebookError(TunebookError):
     """A template or notebook cannot be found, read or executed."""
 

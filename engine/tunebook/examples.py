@@ -44,6 +44,8 @@ class Examples:
         Whether an example may have any number of classes: its label then names them, see :mod:`tunebook.labels`.
     derived
         Sensitive column -> how it was worked out, of those that were not recorded; the bias report marks them.
+    read_with
+        The parameters of the recipe that decided which examples these are; empty where none did.
     remarks
         What reading left out or changed: kind and sentence each; the checks begin with them.
     reading
@@ -57,6 +59,7 @@ class Examples:
     notes: tuple[str, ...] = field(default=())
     multi_label: bool = False
     derived: Mapping[str, str] = field(default_factory=dict)
+    read_with: Mapping[str, Any] = field(default_factory=dict, compare=False, repr=False)
     remarks: tuple[tuple[str, str], ...] = ()
     reading: Mapping[str, Any] = field(default_factory=dict)
 
@@ -123,6 +126,15 @@ class Examples:
         # The first of every cell comes before the second of any, in proportion to the cell's size.
         chosen = ((rank + 0.5) / total).sort_values(kind="stable").index[:size]
         return replace(self, frame=self.frame.loc[sorted(chosen)].reset_index(drop=True))
+
+    def held_out(self) -> str:
+        """Return a SHA-256 over the validation and test examples: their rows, ids and labels."""
+        rows = np.concatenate([self.rows("validation"), self.rows("test")])
+        digest = hashlib.sha256(rows.tobytes())
+        for column in ("id", "label"):
+            texts = self.frame[column].iloc[rows].astype(str)
+            digest.update("\0".join(texts).encode("utf-8", "surrogatepass"))
+        return digest.hexdigest()
 
     def fingerprint(self) -> str:
         """Return a SHA-256 over the table: ids, contents, labels, splits and attributes, and how it is read."""

@@ -9,6 +9,7 @@ from tunebook.errors import DataError, shown
 from tunebook.figures import Page
 from tunebook.groups import CROSS
 from tunebook.remedies import compare_remedies
+from tunebook.steps import step
 
 if TYPE_CHECKING:
     from tunebook.bias import BiasReport
@@ -34,6 +35,7 @@ NAMES = {
 _MOST = 5_000
 
 
+@step("compares remedies")
 def mend(run: Run, recipe: Recipe, examples: Examples, model: Model) -> Remedies | Page:
     """
     Compare what would mend a gap, as the recipe's ``remedy``, ``remedy_gap`` and ``remedy_by`` say, and export it.

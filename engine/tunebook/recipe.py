@@ -297,7 +297,10 @@ class Recipe(BaseModel):
         for source in namespace.get("In", ()):
             if isinstance(source, str) and source.startswith("# Parameters\n"):
                 cls.check_names(assigned_names(source))
-        return cls(**{name: namespace[name] for name in cls.model_fields if name in namespace})
+        made = cls(**{name: namespace[name] for name in cls.model_fields if name in namespace})
+        if "In" in namespace:
+            _made[cls] = (namespace, len(namespace["In"]), made)
+        return made
 
     @classmethod
     def settle(cls, name: str, value: object) -> object:
@@ -438,6 +441,43 @@ def _annotation(info: FieldInfo) -> str:
 
 #: Characters of a value as text; longer ones are texts themselves.
 _LONGEST_TEXT = 200_000
+
+#: The recipe that was made last of a notebook's variables, by its class: with them, and how many cells had been run.
+_made: dict[type[Recipe], tuple[Mapping[str, Any], int, Recipe]] = {}
+
+
+def parameters_set_since(recipe: Recipe) -> list[str]:
+    """
+    Return the parameters that cells of a notebook set after the recipe was made of its variables.
+
+    Parameters
+    ----------
+    recipe
+        That recipe, or one that came from it.
+
+    Returns
+    -------
+    list of str
+        Those that have other values now, where the recipe still has the old ones. Only cells that set parameters and
+        do nothing else count.
+    """
+    if type(recipe) not in _made:
+        return []
+    namespace, cells, made = _made[type(recipe)]
+    names: dict[str, None] = {}
+    for source in namespace["In"][cells:]:
+        with suppress(SyntaxError, ValueError):
+            is_plain = all(isinstance(node, (ast.Assign, ast.AnnAssign)) for node in ast.parse(source).body)
+            found = assigned_names(source)
+            if is_plain and set(found) <= set(type(recipe).model_fields):
+                names.update(dict.fromkeys(found))
+    changed = []
+    for name in names:
+        old = getattr(made, name)
+        with suppress(RecipeError):
+            if getattr(recipe, name) == old and getattr(recipe.changed(**{name: namespace.get(name)}), name) != old:
+                changed.append(name)
+    return changed
 
 
 def readings(text: str) -> list[object]:

@@ -24,7 +24,7 @@ from tunebook.control import recorded
 from tunebook.decision import Decider
 from tunebook.decision_files import note_decision
 from tunebook.devices import Devices
-from tunebook.errors import RecipeError, StorageError, TunebookError, shown
+from tunebook.errors import InterruptError, RecipeError, StorageError, TunebookError, shown
 from tunebook.events import EventLog
 from tunebook.fairness import PREFIX
 from tunebook.features import Features
@@ -35,6 +35,7 @@ from tunebook.monitors import WORDS, measured, monitored, words
 from tunebook.predicting import predict_scores
 from tunebook.reports import Report
 from tunebook.runs import Run
+from tunebook.steps import in_kernel
 from tunebook.storage import read_json, replacing, replacing_folder, write_json, write_text
 from tunebook.training import Trainer, TrainingStopped, resident_bytes
 from tunebook.verdict import judge
@@ -127,10 +128,14 @@ class Tuning(Generic[T]):
         """
         try:
             return self._future.result(timeout)
-        except (KeyboardInterrupt, SystemExit):
+        except (KeyboardInterrupt, SystemExit) as interrupt:
             self.stop()
-            with suppress(TunebookError):
+            try:
                 self._future.result()
+            except TunebookError as error:
+                if isinstance(interrupt, KeyboardInterrupt):
+                    # Its line names the checkpoint, and how to go on.
+                    raise InterruptError(str(error)) from None
             raise
 
     def __await__(self) -> Generator[Any, None, T]:
@@ -151,7 +156,7 @@ class Tuning(Generic[T]):
         TunebookError
             Training failed or was stopped; the run directory says the same.
         asyncio.CancelledError
-            It was interrupted; training has then ended with a checkpoint.
+            It was interrupted; training has then ended with a checkpoint. In a notebook it is the error above.
         """
         future = asyncio.wrap_future(self._future)
 
@@ -164,12 +169,21 @@ class Tuning(Generic[T]):
                 tell()
                 # Waiting does not cancel the future when it is itself cancelled, as an interrupt does.
                 await asyncio.wait({future}, timeout=_REFRESH)
-        except BaseException:
+        except BaseException as interrupt:
             self.stop()
-            await asyncio.wait({future})
-            future.exception()  # asked for, or asyncio complains at exit that nobody did; what came goes on
+            is_cell = isinstance(interrupt, asyncio.CancelledError) and in_kernel()
+            while not future.done():
+                try:
+                    await asyncio.wait({future})
+                except asyncio.CancelledError:
+                    if not is_cell:  # who presses a kernel's stop button twice still gets the checkpoint's line
+                        raise
+            # Asked for, or asyncio complains at exit that nobody did; what came goes on.
+            error = future.exception()
             with suppress(Exception):  # it may be what the showing raised
                 tell()
+            if is_cell and isinstance(error, TunebookError):
+                raise error from None
             raise
         tell()
         return self._future.result()

@@ -19,6 +19,7 @@ from tunebook.features import Features
 from tunebook.findings import Finding
 from tunebook.machine import plain_bars
 from tunebook.room import require_room, room_of
+from tunebook.steps import loading, reading, step
 from tunebook.trying import try_model
 from tunebook.tuning import Session, Tuning
 
@@ -43,6 +44,7 @@ _last_features: tuple[Any, ...] = ()
 _last_cost: tuple[Any, ...] = ()
 
 
+@step("reads the examples")
 def load_examples(recipe: Recipe) -> Examples:
     """
     Read the examples that a recipe names.
@@ -62,9 +64,11 @@ def load_examples(recipe: Recipe) -> Examples:
     DataError
         The data cannot be found or read.
     """
-    return tasks.get_task(recipe.task).load_examples(recipe)
+    examples = tasks.get_task(recipe.task).load_examples(recipe)
+    return replace(examples, read_with=reading(recipe))
 
 
+@step("checks the examples")
 def check(examples: Examples, recipe: Recipe) -> Findings:
     """
     Look for problems in the data: left out, unreadable, duplicate, leaking between splits, contradictory, too few.
@@ -79,6 +83,7 @@ def check(examples: Examples, recipe: Recipe) -> Findings:
     return replace(found, items=(*said, *found.items))
 
 
+@step("draws examples")
 def preview(examples: Examples, recipe: Recipe, count: int = 24, split: str = "train") -> Picture | Page:
     """Show some examples of a split, the classes in turn, drawn by the recipe's seed."""
     rows = examples.rows(split)
@@ -92,11 +97,13 @@ def preview(examples: Examples, recipe: Recipe, count: int = 24, split: str = "t
     return task.gallery(examples, chosen.tolist(), [labels.iloc[row] for row in chosen], title)
 
 
+@step("measures the examples")
 def overview(recipe: Recipe, examples: Examples, model: Model) -> Picture:
     """Show how large the examples are, and what of them the model gets to see."""
     return tasks.get_task(recipe.task).overview(examples, recipe, model)
 
 
+@step("loads the model")
 def load_model(recipe: Recipe, examples: Examples) -> Model:
     """
     Load the pre-trained model with a head for the classes of the examples.
@@ -115,9 +122,11 @@ def load_model(recipe: Recipe, examples: Examples) -> Model:
         model.stages.frozen_by(freeze)
     try_model(tasks.get_task(recipe.task), recipe, model, Devices(recipe, model.module))
     _require_room(recipe, examples, model)
+    model.loaded_with = loading(recipe, examples.classes)
     return model
 
 
+@step("measures the baselines")
 def measure_baseline(recipe: Recipe, examples: Examples, model: Model) -> Baseline:
     """Measure what is reached without tuning, see :func:`tunebook.baseline.measure_baselines`."""
     devices = Devices(recipe, model.module)
@@ -127,6 +136,7 @@ def measure_baseline(recipe: Recipe, examples: Examples, model: Model) -> Baseli
     return measure_baselines(task, model, features.reader, examples, devices, features, decider)
 
 
+@step("measures what training costs")
 def measure_cost(
     recipe: Recipe, examples: Examples, model: Model, clock: Callable[[], float] = time.perf_counter
 ) -> CostModel:
@@ -175,6 +185,7 @@ def _require_room(recipe: Recipe, examples: Examples, model: Model) -> None:
         require_room(recipe, model.module, model.stages, lambda: known_cost(recipe, examples, model))
 
 
+@step("prepares the training")
 def tune(
     recipe: Recipe,
     examples: Examples,

@@ -7,6 +7,7 @@ from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 from tunebook.errors import RecipeError
+from tunebook.steps import require
 from tunebook.structure import outline
 from tunebook_widgets.classes import PARAMETERS, ClassTable
 from tunebook_widgets.cost_strip import cost_figures
@@ -57,6 +58,8 @@ class ControlPanel:
     ------
     RecipeError
         The recipe does not fit the model or the examples.
+    StepError
+        Model or examples are of another recipe, or none at all.
 
     Examples
     --------
@@ -66,6 +69,7 @@ class ControlPanel:
     """
 
     def __init__(self, recipe: Recipe, model: Model, examples: Examples, cost: CostModel | None = None) -> None:
+        require("ControlPanel", {"recipe": recipe, "model": model, "examples": examples})
         self.model, self.examples = model, examples
         self.stages = model.stages
         self.classes = ClassTable(examples)

@@ -48,6 +48,8 @@ class Model:
         What prepares them, where that is an object of the model's library, such as a tokenizer.
     is_tuned
         Whether a training has begun to change its weights.
+    loaded_with
+        The parameters of the recipe that decided how it was loaded, and its ``classes``; empty where none did.
     """
 
     module: nn.Module
@@ -61,6 +63,7 @@ class Model:
     settings: dict[str, Any] = field(default_factory=dict)
     processor: Any = None
     is_tuned: bool = False
+    loaded_with: dict[str, Any] = field(default_factory=dict)
 
 
 class Batch(NamedTuple):
