@@ -334,6 +334,8 @@ def _print_end(notebook: Path | None, run: Path, state: State | None) -> None:
         summary = _read(run / "cache.json")["summary"]
         if summary:
             typer.echo(safe(summary))
+    if state is not None and state.state == "finished" and state.message:
+        typer.echo(safe(state.message))
 
 
 def _row(run: Run) -> tuple[str, ...]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import warnings
 from contextlib import redirect_stdout
+from importlib.util import find_spec
 from io import StringIO
 from typing import TYPE_CHECKING
 
@@ -15,6 +16,9 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from torch import Tensor, nn
+
+#: Difference of two outputs, in units of the largest one, that sums in another order may make.
+_TOLERANCE = 1e-3
 
 
 def export_onnx(
@@ -39,7 +43,8 @@ def export_onnx(
     Returns
     -------
     str
-        Why there is no file, if the exporter cannot write this architecture; empty if there is one.
+        Why there is no file, if the exporter cannot write this architecture, or writes what gives other outputs where
+        ONNX Runtime is installed; empty if there is one.
 
     Raises
     ------
@@ -62,6 +67,29 @@ def export_onnx(
         path.unlink(missing_ok=True)
         reason = (str(error).splitlines() or [type(error).__name__])[0][:160]
         return f"this architecture cannot be exported ({type(error).__name__}: {reason})"
+    problem = _difference(module, inputs, path) if find_spec("onnxruntime") is not None else ""
+    if problem:
+        path.unlink(missing_ok=True)
+        return f"what was exported is not this model ({problem})"
+    return ""
+
+
+def _difference(module: nn.Module, inputs: Mapping[str, Tensor], path: Path) -> str:
+    """Run the file as ONNX Runtime does, on all examples and on one; say what differs from the model."""
+    import onnxruntime  # noqa: PLC0415 - heavy, and an extra
+
+    try:
+        session = onnxruntime.InferenceSession(path, providers=["CPUExecutionProvider"])
+        for count in (len(next(iter(inputs.values()))), 1):
+            given = {name: tensor[:count] for name, tensor in inputs.items()}
+            with torch.no_grad():
+                wanted = module(*given.values())
+            (found,) = session.run(None, {name: tensor.numpy() for name, tensor in given.items()})
+            most = float((torch.from_numpy(found) - wanted).abs().max())
+            if not most <= _TOLERANCE * max(1.0, float(wanted.abs().max())):
+                return f"its output differs by {most:.2g}"
+    except Exception as error:  # noqa: BLE001 - the runtime raises errors of its own, and the model is worth more
+        return f"{type(error).__name__}: {(str(error).splitlines() or [''])[0][:160]}"
     return ""
 
 

@@ -22,8 +22,6 @@ if TYPE_CHECKING:
 def evaluating(module: nn.Module) -> Iterator[None]:
     """Put a model into evaluation mode while the block lasts, and every part back into its own mode after."""
     modes = [(part, part.training) for part in module.modules()]
-    # Some models, as LeViT, keep what they made of their weights in evaluation until they are told to train again.
-    module.train()
     module.eval()
     try:
         yield

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import shutil
 import sys
 import time
 from concurrent.futures import Future
@@ -26,6 +27,7 @@ from tunebook.decision_files import note_decision
 from tunebook.devices import Devices
 from tunebook.errors import InterruptError, RecipeError, StorageError, TunebookError, shown
 from tunebook.events import EventLog
+from tunebook.export_check import Known
 from tunebook.fairness import PREFIX
 from tunebook.features import Features
 from tunebook.feeds import DirectFeed
@@ -38,6 +40,7 @@ from tunebook.runs import Run
 from tunebook.steps import in_kernel
 from tunebook.storage import read_json, replacing, replacing_folder, write_json, write_text
 from tunebook.training import Trainer, TrainingStopped, resident_bytes
+from tunebook.trying import first_problem
 from tunebook.verdict import judge
 
 if TYPE_CHECKING:
@@ -54,12 +57,18 @@ T = TypeVar("T")
 FREE_TO_CHANGE = (
     "run", "runs_dir", "resume", "onnx", "checkpoint_seconds", "on_problem", "remedy", "remedy_gap", "remedy_by",
 )  # fmt: skip
+#: Where an export is kept that does not open, in place of ``model/``; and examples on which it is tried.
+UNOPENED, _OPENED = "model-unopened", 4
 #: Seconds between two writes of state.json while training.
 _HEARTBEAT = 0.5
 #: Seconds between two updates of a notebook's progress display.
 _REFRESH = 0.5
 #: What is true of a run that does not train.
 _AT_REST: dict[str, Any] = {"paused": False, "seconds_left": None, "examples_per_second": None}
+
+
+class _UnopenedError(Exception):
+    """An export does not open, or says something else than the model."""
 
 
 class Tuning(Generic[T]):
@@ -256,7 +265,7 @@ class Session:
         #: What is another version than when the run was started.
         self._versions = ""
         self.trainer: Trainer | None = None
-        self.phase = "preparing"
+        self.phase, self._problem = "preparing", ""
         self._beat = 0.0
         self._told: tuple[Any, ...] = ()
 
@@ -323,6 +332,7 @@ class Session:
         said = [f"control: {line}" for line in (*self._words, *trainer.commands.words)]
         said += [f"resume: {self._versions}"] * bool(self._versions)
         said += [*(f"cache: {line}" for line in self.features.words), *filter(None, [self.features.summary()])]
+        said += [self._problem] if self._problem else []
         names = f"{'epoch':>5}  {'train loss':>10}  {'valid loss':>10}  {'accuracy':>10}  {'macro-F1':>10}"
         names += f"  {chosen}" * bool(chosen) + "    trains"
         return "\n".join(["  ".join(head), *([names, *rows] if rows else []), *said])
@@ -439,9 +449,7 @@ class Session:
             self._predictions(scores, decision).to_parquet(temporary, index=False)
         self._say(phase="exporting")
         machine.trim_memory()
-        with replacing_folder(run.path / "model") as folder:
-            exported = self.task.export(self.model, self.examples.classes, self.recipe, folder)
-            exported += note_decision(folder, self.examples.classes, metrics["decision"])
+        exported, self._problem = self._export(metrics["decision"])
         self._say(phase="reporting")
         report = Report(run)
         with replacing_folder(run.path / "report") as folder:
@@ -455,10 +463,49 @@ class Session:
         card = write_card(report, self.recipe, self.examples, self.model, self.dropped, exported)
         write_text(run.path / "README.md", card)
         self._say(
-            state="finished", phase="finished", metric=tuned["test"]["accuracy"], message="", finished=time.time()
+            state="finished",
+            phase="finished",
+            metric=tuned["test"]["accuracy"],
+            message=self._problem,
+            finished=time.time(),
         )
         Checkpoints(run.path / "checkpoints").drop_steps()
         trainer.commands.close()
+
+    def _export(self, decision: Any) -> tuple[list[str], str]:  # noqa: ANN401 - as the metrics have it
+        """
+        Write the model and open it again.
+
+        Returns
+        -------
+        tuple
+            A sentence on each file for the card; and why there is no ``model/``, empty where there is one. What cannot
+            be opened, or says something else, is kept under another name.
+        """
+        run, rows = self.run, self.examples.rows("validation")[:_OPENED]
+        self.model.module.to("cpu")
+        contents = self.examples.frame["content"].iloc[rows].tolist()
+        known = Known.of(self.task, self.model, contents, self.reader.inputs(rows))
+        try:
+            with replacing_folder(run.path / "model") as folder:
+                exported = self.task.export(self.model, self.examples.classes, self.recipe, folder)
+                exported += note_decision(folder, self.examples.classes, decision)
+                self._require_same(folder, known)
+        except _UnopenedError as error:
+            told = (
+                f"no model/: {error}; what was written is in {UNOPENED}/, the best epoch's weights in checkpoints/best/"
+            )
+            return [told], told
+        return exported, ""
+
+    def _require_same(self, folder: Path, known: Known) -> None:
+        found: list[str] = []
+        problem = first_problem(lambda: found.append(self.task.check_export(self.model, folder, known)))
+        problem = f"it does not open ({problem})" if problem else found[0]
+        if problem:
+            with replacing_folder(self.run.path / UNOPENED) as kept:
+                shutil.copytree(folder, kept, dirs_exist_ok=True)
+            raise _UnopenedError(problem)
 
     def _metrics(self, trainer: Trainer, tuned: dict[str, Any]) -> dict[str, Any]:
         history = trainer.progress.history

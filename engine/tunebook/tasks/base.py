@@ -14,6 +14,7 @@ if TYPE_CHECKING:
 
     from tunebook.dropout import DropoutSites
     from tunebook.examples import Examples
+    from tunebook.export_check import Known
     from tunebook.figures import Page, Picture
     from tunebook.findings import Findings
     from tunebook.losses import Objective
@@ -211,4 +212,8 @@ class Task(Protocol):
 
     def export(self, model: Model, classes: Sequence[str], recipe: Recipe, folder: Path) -> list[str]:
         """Write a folder that the model's own library opens; return a sentence on each file for the card."""
+        ...
+
+    def check_export(self, model: Model, folder: Path, known: Known) -> str:
+        """Open a folder as :meth:`export` says that it opens; return what differs, nothing where nothing does."""
         ...

@@ -7,6 +7,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+import timm
 import torch
 from PIL import Image
 
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
     from torch import Tensor, nn
 
     from tunebook.examples import Examples
+    from tunebook.export_check import Known
     from tunebook.findings import Findings
     from tunebook.tasks.base import Model
     from tunebook.tasks.image_classification.recipe import ImageClassification
@@ -142,8 +144,19 @@ class ImageClassificationTask:
         ]
         return [*words, self._export_onnx(module, size, folder)] if recipe.onnx else words
 
+    def check_export(self, model: Model, folder: Path, known: Known) -> str:  # noqa: ARG002
+        """Open the folder by timm's ``create_model('local-dir:...')``, and compare."""
+        module = timm.create_model(f"local-dir:{folder}", pretrained=True).eval()
+        with torch.inference_mode():
+            return known.differs(module(known.inputs["x"]))
+
     def _export_onnx(self, module: nn.Module, size: list[int], folder: Path) -> str:
-        problem = export_onnx(module, {"x": torch.zeros(2, *size)}, folder / "model.onnx", {0: "batch"})
+        problem = export_onnx(
+            module,
+            {"x": torch.randn(2, *size, generator=torch.Generator().manual_seed(0))},
+            folder / "model.onnx",
+            {0: "batch"},
+        )
         if problem:
             return f"no ONNX file: {problem}"
         return f"`model.onnx`: input `x` of shape (batch, {', '.join(map(str, size))}), normalised; output `logits`"

@@ -23,12 +23,15 @@ if TYPE_CHECKING:
     from torch import Tensor
 
     from tunebook.examples import Examples
+    from tunebook.export_check import Known
     from tunebook.findings import Findings
     from tunebook.tasks.base import Model
     from tunebook.tasks.text_classification.recipe import TextClassification
 
 #: Characters of a text that are shown.
 _SHOWN = 400
+#: Difference of two scores that rounding, or tokens padded otherwise, may make.
+SCORE_TOLERANCE = 1e-3
 #: Texts whose length is measured, about.
 _MEASURED = 5_000
 
@@ -131,6 +134,20 @@ class TextClassificationTask:
             module.save_pretrained(folder)
             tokenizer.save_pretrained(folder)
         return [*said, self._export_onnx(folder, model)] if recipe.onnx else said
+
+    def check_export(self, model: Model, folder: Path, known: Known) -> str:
+        """Open the folder by ``transformers.pipeline``, and compare its scores."""
+        from transformers import pipeline  # noqa: PLC0415 - heavy
+
+        with models.quiet():
+            classify: Any = pipeline("text-classification", model=str(folder), truncation=True, device=-1)
+            found = classify(list(known.contents), top_k=None)
+        classes = [classify.model.config.id2label[k] for k in range(known.logits.shape[1])]
+        scores = torch.tensor(
+            [[{part["label"]: part["score"] for part in row}[name] for name in classes] for row in found]
+        )
+        most = float((scores - model.objective.scores(known.logits)).abs().max())
+        return "" if most <= SCORE_TOLERANCE + known.noise else f"its scores differ by {most:.2g}"
 
     def _export_onnx(self, folder: Path, model: Model) -> str:
         # What was saved is opened again: that shows that it can be, and has neither hooks nor adapters.
