@@ -472,7 +472,7 @@ class Session:
         Checkpoints(run.path / "checkpoints").drop_steps()
         trainer.commands.close()
 
-    def _export(self, decision: Any) -> tuple[list[str], str]:  # noqa: ANN401 - as the metrics have it
+    def _export(self, decision: Mapping[str, Any] | None) -> tuple[list[str], str]:
         """
         Write the model and open it again.
 
