@@ -122,7 +122,8 @@ def test_names_from_the_data_are_shown_and_not_run(notebook: Any, finished: Run,
     output.locator(".tb-row-name").first.wait_for()
     assert HOSTILE in output.locator(".tb-rows").inner_text()
     output.get_by_role("tab", name="Confusion").click()
-    output.get_by_text(f"{HOSTILE} taken for judge: 3").wait_for()
+    # A list of pairs: class, what it is taken for, how often.
+    output.locator("tr", has_text=HOSTILE).filter(has_text="judge").filter(has_text="3 of 10").wait_for()
     output.get_by_role("tab", name="Weights").click()
     output.locator(".tb-histogram canvas").first.wait_for()
     assert output.locator("img[src=x]").count() == 0
