@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import csv
+import io
 import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -74,6 +76,27 @@ def test_metric_attribute_and_split_are_chosen_without_the_kernel(
     page.get_by_role("button", name="macro-F1", exact=True).click()
     assert page.locator(".tbb-legend strong").inner_text() == "macro-F1"
     assert not any("comm_msg" in str(frame) for frame in sent)
+
+
+def test_groups_are_saved_and_stay_visible_in_forced_colours(shared_notebook: Callable[..., Any], page: Page) -> None:
+    _show(shared_notebook, page)
+    saved = {}
+    for kind in ("CSV", "SVG", "PNG"):
+        page.get_by_role("button", name="Save bias report").click()
+        with page.expect_download() as waiting:
+            page.locator(".tbb .tb-save-menu").get_by_role("button", name=kind, exact=True).click()
+        saved[kind] = Path(waiting.value.path()).read_bytes()
+    rows = list(csv.DictReader(io.StringIO(saved["CSV"].decode())))
+    assert {row["group"] for row in rows} == {"light", "medium", HOSTILE}
+    assert b"&lt;img src=x" in saved["SVG"]
+    assert saved["PNG"].startswith(b"\x89PNG")
+    page.emulate_media(forced_colors="active")
+    look = "e => getComputedStyle(e).backgroundColor"
+    page_colour = page.locator(".tbb").evaluate(look)
+    for part in (".tbb-track .tbb-dot:not(.tbb-base)", ".tbb-track .tbb-bar:not(.tbb-base)"):
+        assert page.locator(part).first.evaluate(look) != page_colour
+    tabs = page.locator(".tbb-tab")
+    assert tabs.nth(0).evaluate(look) != tabs.nth(1).evaluate(look)
 
 
 def test_rows_are_sorted_by_value_and_by_name(shared_notebook: Callable[..., Any], page: Page) -> None:

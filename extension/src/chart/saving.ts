@@ -40,14 +40,14 @@ export function fileName(text: string): string {
   return plain.replace(/^[-._]+|[-._]+$/g, '').slice(0, 80) || 'chart';
 }
 
-/** Make the button with which a chart is saved, and its menu. */
-export function saveMenu(what: () => ISaved): HTMLElement {
+/** Make the button with which a chart is saved, and its menu; `named` stands for what changes its name. */
+export function saveMenu(what: () => ISaved, named = what().name): HTMLElement {
   const root = element('span', 'tb-save');
   const button = element('button', 'tb-save-button');
   button.type = 'button';
   button.title = 'Save';
   button.setAttribute('aria-haspopup', 'true');
-  button.setAttribute('aria-label', `Save ${what().name}`);
+  button.setAttribute('aria-label', `Save ${named}`);
   button.append(arrow());
   const menu = element('span', 'tb-save-menu');
   menu.setAttribute('role', 'group');

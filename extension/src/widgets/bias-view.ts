@@ -1,9 +1,11 @@
 /** The bias report: attribute, metric and split to choose, a plot to look at, and words beside it. */
 
 import { luminance, onThemeChange } from '../chart/palette';
+import { saveMenu } from '../chart/saving';
 import { BiasHeat } from './bias-heat';
 import { IBiasDocument, IChoice, metricWords, Sort } from './bias-model';
 import { BiasPlot } from './bias-plot';
+import { biasSaved } from './bias-saving';
 import { BiasTip } from './bias-tip';
 import { BiasWords } from './bias-words';
 import { make, setText, whole } from './panel-dom';
@@ -71,6 +73,7 @@ export class BiasReportView {
       this.sort.append(new Option(text, sort));
     }
     head.append(make('span', 'tbb-spring'), make('div', 'tbb-choices', {}, this.split, this.metric, this.label, this.sort));
+    head.append(saveMenu(() => biasSaved(report, this.choice), 'bias report'));
 
     this.shape = this.makeShape();
     this.panel = make('div', 'tbb-left', { role: 'tabpanel', id: `${this.id}-panel` });

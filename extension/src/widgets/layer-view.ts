@@ -190,7 +190,15 @@ export class LayerView {
       'div',
       'tbp-row tbp-head',
       { role: 'row' },
-      ...heads.map(([name, text]) => make('span', `tbp-cell tbp-cell-${name}`, { role: 'columnheader' }, text)),
+      ...heads.map(([name, text]) =>
+        make(
+          'span',
+          `tbp-cell tbp-cell-${name}`,
+          { role: 'columnheader' },
+          // The column of dots is named for ears alone.
+          text || make('span', 'tbp-hidden', {}, 'state')
+        )
+      ),
       this.axis,
       make('span', 'tbp-cell tbp-cell-when', { role: 'columnheader' }, 'trains'),
       make('span', 'tbp-cell tbp-cell-rate', { role: 'columnheader', title: 'learning rate against the head’s' }, 'lr')
