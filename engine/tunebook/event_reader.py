@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import math
 import os
 import struct
+import time
 from typing import TYPE_CHECKING, BinaryIO
 
 from tunebook.errors import StorageError
@@ -24,7 +26,7 @@ LARGEST = 1 << 24
 #: Bytes at the file's beginning and before the next record that tell whether it is still the same file.
 _MARK = 64
 #: Bytes of places looked at for records after damage, in one file: what is nothing but headers would take hours.
-EFFORT = 512 << 20
+EFFORT = 128 << 20
 #: What a search, and a place looked at, count at least.
 _SEARCH, _PLACE = 64 << 10, 4 << 10
 
@@ -58,6 +60,8 @@ class EventReader:
         self._effort = EFFORT
         self._damaged = 0
         self._is_doubtful = False
+        #: Whether there is more than the last look had time for.
+        self.is_short = False
 
     @property
     def began(self) -> float | None:
@@ -71,7 +75,7 @@ class EventReader:
 
     def is_unchanged(self, found: os.stat_result) -> bool:
         """Return whether a file with this state has nothing new."""
-        return _signature(found) == self._seen
+        return _signature(found) == self._seen and not self.is_short
 
     def is_replaced(self, found: os.stat_result) -> bool:
         """
@@ -92,9 +96,14 @@ class EventReader:
         except OSError as error:
             raise _unreadable(self.path, error) from None
 
-    def poll(self) -> Iterator[Piece]:
+    def poll(self, until: float = math.inf) -> Iterator[Piece]:
         """
         Give what was written since the last time.
+
+        Parameters
+        ----------
+        until
+            Time of :func:`time.monotonic` at which no more is read; the next look goes on there.
 
         Raises
         ------
@@ -104,7 +113,7 @@ class EventReader:
         try:
             with open_stream(self.path, buffering=0) as stream:
                 self._seen = _signature(os.fstat(stream.fileno()))
-                yield from self._read(stream, self._seen[2])
+                yield from self._read(stream, self._seen[2], until)
                 self._marks = self._read_marks(stream)
         except OSError as error:
             raise _unreadable(self.path, error) from None
@@ -113,9 +122,13 @@ class EventReader:
         size = min(_MARK, self._position)
         return _read_at(stream, 0, size), _read_at(stream, self._position - size, size)
 
-    def _read(self, stream: BinaryIO, size: int) -> Iterator[Piece]:
+    def _read(self, stream: BinaryIO, size: int, until: float) -> Iterator[Piece]:
         want = PIECE
+        self.is_short = False
         while self._position < size:
+            if time.monotonic() > until:
+                self.is_short = True
+                return
             if self._is_lost and not self._find_again(stream, size):
                 return
             before = self._position

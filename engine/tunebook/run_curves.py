@@ -53,12 +53,23 @@ class RunCurves:
         self._histograms: dict[str, Entries[tuple[np.ndarray, np.ndarray]]] = {}
         self._tensors: dict[str, Entries[_Packed]] = {}
 
-    def poll(self) -> bool:
+    @property
+    def is_short(self) -> bool:
+        """Whether there is more than the last look had time for."""
+        return any(reader.is_short for reader in self._readers.values())
+
+    def poll(self, until: float = math.inf) -> bool:
         """
         Read what is new.
 
         Where nothing changed this costs a look at the folder and at the state of each file. A file that was replaced,
         cut or removed makes it start over.
+
+        Parameters
+        ----------
+        until
+            Time of :func:`time.monotonic` at which no more is read; :attr:`is_short` says that there is more, and the
+            next look goes on there.
 
         Returns
         -------
@@ -74,9 +85,9 @@ class RunCurves:
         gone = [reader for path, reader in self._readers.items() if path not in found]
         if gone or any(self._is_replaced(path, state) for path, state in found.items()):
             self._start_over()
-            self._read(found)
+            self._read(found, until)
             return True
-        return self._read(found)
+        return self._read(found, until)
 
     def _is_replaced(self, path: Path, state: os.stat_result) -> bool:
         return path in self._readers and self._readers[path].is_replaced(state)
@@ -98,14 +109,14 @@ class RunCurves:
             raise StorageError(f"cannot read {self.folder}: {error.strerror}; check that you may read it") from None
         return found
 
-    def _read(self, found: dict[Path, os.stat_result]) -> bool:
+    def _read(self, found: dict[Path, os.stat_result], until: float) -> bool:
         is_changed = False
         for path, state in found.items():
             reader = self._readers.setdefault(path, EventReader(path))
             if reader.is_unchanged(state):
                 continue
             damaged = reader.damaged
-            for piece in reader.poll():
+            for piece in reader.poll(until):
                 began = reader.began or 0.0
                 is_changed |= self._add((began if math.isfinite(began) else 0.0, path.name), piece)
             is_changed |= reader.damaged != damaged

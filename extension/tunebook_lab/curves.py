@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import secrets
 import threading
 import zlib
@@ -79,7 +80,7 @@ class Logs:
         self._sent: OrderedDict[str, tuple[Path, dict[str, tuple[int, int]]]] = OrderedDict()
 
     @contextmanager
-    def reading(self, path: Path) -> Iterator[RunCurves]:
+    def reading(self, path: Path, until: float = math.inf) -> Iterator[RunCurves]:
         """Give the curves of a run's folder or an events file as they are now, to this thread alone."""
         with self._lock:
             log = self._open.setdefault(path, _Log(RunCurves(path)))
@@ -87,8 +88,18 @@ class Logs:
             while len(self._open) > LOGS:
                 self._open.popitem(last=False)
         with log.lock:
-            log.curves.poll()
+            log.curves.poll(until)
             yield log.curves
+
+    def holds(self, path: Path) -> bool:
+        """Say whether a log is held open."""
+        with self._lock:
+            return path in self._open
+
+    def keep(self, path: Path, curves: RunCurves) -> None:
+        """Hold a log open of which a part was read, to go on there."""
+        with self._lock:
+            self._open.setdefault(path, _Log(curves))
 
     def forget(self, path: Path) -> None:
         """Let go of a log whose folder was moved or deleted."""

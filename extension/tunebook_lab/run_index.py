@@ -61,12 +61,14 @@ class RunIndex:
     root
         The server's root.
     curves
-        Opens the log of a run that is under way.
+        Opens the log of a run for the list, in which it may be read in part.
+    whole
+        Opens the log of one run, read whole.
     """
 
-    def __init__(self, root: Root, curves: Curves) -> None:
+    def __init__(self, root: Root, curves: Curves, whole: Curves) -> None:
         self._root = root
-        self._curves = curves
+        self._curves, self._whole = curves, whole
         self._lock = threading.Lock()
         self._entries: dict[str, _Entry] = {}
         self._removed: dict[str, int] = {}
@@ -117,7 +119,7 @@ class RunIndex:
     def row(self, path: Path, jobs: Sequence[Job]) -> dict[str, Any]:
         """Return the row of one run as it is now."""
         base = self._read_row(path)
-        return _overlay(with_figures(base, read_figures(path, base, self._curves)), _job_of(path, jobs), jobs)
+        return _overlay(with_figures(base, read_figures(path, base, self._whole)), _job_of(path, jobs), jobs)
 
     def _known(self, since: str, folder: Path) -> int | None:
         life, _, rest = since.partition(".")
@@ -214,12 +216,15 @@ class RunIndex:
         ]
         waiting.sort(key=lambda pair: (pair[1].base["state"] != "running", -pair[1].base["heartbeat"]))
         end = time.monotonic() + BUDGET
+        parts = 0
         for count, (path, entry) in enumerate(waiting):
             if time.monotonic() > end:
-                return len(waiting) - count
+                return parts + len(waiting) - count
             entry.figures = read_figures(Path(path), entry.base, self._curves)
-            entry.figures_of = entry.signature
-        return 0
+            # A long log is gone on with at the next look.
+            parts += not entry.figures.is_whole
+            entry.figures_of = entry.signature if entry.figures.is_whole else ()
+        return parts
 
     def _mark(self, below: str, jobs: Sequence[Job]) -> None:
         """Make the rows, and note which of them changed."""

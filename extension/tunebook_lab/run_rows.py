@@ -57,12 +57,15 @@ class Figures:
         At most :data:`POINTS` scores, the oldest first.
     damage
         Why nothing could be read of it, one line; empty where it could.
+    is_whole
+        Whether its log was read to the end.
     """
 
     best: dict[str, Any] | None = None
     gap: float | None = None
     sparkline: list[float | None] = field(default_factory=list)
     damage: str = ""
+    is_whole: bool = True
 
 
 def read_row(path: Path, root: Root) -> dict[str, Any]:
@@ -333,6 +336,8 @@ def _logged_figures(path: Path, curves: Curves, gap: float | None) -> Figures:
     monitor = recipe_parameters(path).get("monitor")
     name = _score(monitor)
     with curves(path) as log:
+        if log.is_short:
+            return Figures(gap=gap, is_whole=False)
         last = [points[-1, 1] for tag in log.tags if tag.startswith("gap/") and len(points := log.points(tag))]
         values = [float(value) for value in log.points(monitors.curve(name))[:, 1]]
         epoch = best_epoch(log, monitor if isinstance(monitor, str) else name)

@@ -12,7 +12,7 @@ from tunebook_lab.apart import Reader
 from tunebook_lab.curves import Logs
 from tunebook_lab.job_queue import Queue
 from tunebook_lab.paths import Root
-from tunebook_lab.run_index import RunIndex
+from tunebook_lab.run_index import BUDGET, RunIndex
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -52,7 +52,7 @@ class Services:
         self.runs_dir = "" if runs_dir in {".", "./"} else runs_dir.rstrip("/") or runs_dir
         place = self.root.resolve(self.runs_dir) if self.runs_dir else None
         self.logs = Logs()
-        self.index = RunIndex(self.root, self.log)
+        self.index = RunIndex(self.root, self.look, self.log)
         self.queue = Queue(queue_dir, self.root, max_running, place)
         # A long look at data keeps no form waiting.
         self.looks, self.forms = Reader(self.root.folder), Reader(self.root.folder)
@@ -69,6 +69,22 @@ class Services:
             return
         curves = RunCurves(path)
         curves.poll()
+        yield curves
+
+    @contextmanager
+    def look(self, path: Path) -> Iterator[RunCurves]:
+        """Give the log of a run for a list, read as far as time allows: no run keeps the others waiting."""
+        from tunebook.run_curves import RunCurves  # noqa: PLC0415
+
+        until = time.monotonic() + BUDGET
+        if self.logs.holds(path) or time.time() - _changed(path / "state.json") < _LIVELY:
+            with self.logs.reading(path, until) as curves:
+                yield curves
+            return
+        curves = RunCurves(path)
+        curves.poll(until)
+        if curves.is_short:
+            self.logs.keep(path, curves)
         yield curves
 
     def tick(self) -> None:

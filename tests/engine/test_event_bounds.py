@@ -87,3 +87,15 @@ def test_headers_are_found_as_one_by_one(parts: list[bytes]) -> None:
         and struct.unpack_from("<I", data, place + 8)[0] == masked_crc32c(data[place : place + 8])
     ]
     assert find_headers(data).tolist() == expected
+
+
+def test_a_look_that_has_no_time_goes_on_the_next_time(tmp_path: Path) -> None:
+    (tmp_path / "events.out.tfevents.1.host.1").write_bytes(_scalar(b"a", 1.0) * 3)
+    curves = RunCurves(tmp_path)
+    assert not curves.poll(0.0)
+    assert curves.is_short
+    assert curves.tags == []
+    assert curves.poll()
+    assert not curves.is_short
+    assert len(curves.points("a")) == 3
+    assert not curves.poll()

@@ -30,6 +30,7 @@ from .conftest import write_run
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
+    from contextlib import AbstractContextManager
 
 #: Stands for the command: it owns its run until a file called "go" is there, and stops when it is told to.
 STAND_IN = """
@@ -340,5 +341,9 @@ def test_what_ended_is_forgotten_when_there_is_too_much_of_it(
 
 
 def _rows(queue: Queue, root: Path) -> dict[str, Any]:
-    index = RunIndex(Root(root), lambda path: nullcontext(RunCurves(path)))
+
+    def curves(path: Path) -> AbstractContextManager[RunCurves]:
+        return nullcontext(RunCurves(path))
+
+    index = RunIndex(Root(root), curves, curves)
     return {row["path"]: row for row in index.changes(Root(root).folder, "", queue.jobs())["runs"]}
