@@ -74,7 +74,7 @@ def test_what_only_training_reads_may_change() -> None:
 def test_classes_and_a_baseline_of_other_examples_are_refused() -> None:
     first = recipe()
     assert "others" in refusal(recipe=first, examples=examples(first, "b"), model=model(first))
-    measured = Baseline({}, "", np.arange(4), np.zeros((4, 1)), examples(first, "b").held_out())
+    measured = Baseline({}, "", np.arange(4), np.zeros((4, 1)), measured_on=examples(first, "b").held_out())
     assert "'Baseline'" in refusal(recipe=first, examples=examples(first), baseline=measured)
 
 
