@@ -1,28 +1,15 @@
 /** Whether the kernel behind a widget is still there. */
 
-/** ipywidgets marks the views of a widget that way once the kernel that has it was restarted or is gone. */
-const DISCONNECTED = 'jupyter-widgets-disconnected';
+interface IEvents {
+  on(event: string, listener: (message: unknown) => void): void;
+  off(event: string, listener: (message: unknown) => void): void;
+}
 
-/** Calls back when the kernel of a view goes, and when it is there again; returns what ends that. */
-export function watchKernel(view: HTMLElement, tell: (isGone: boolean) => void): () => void {
-  let was = false;
-  const look = (): void => {
-    const isGone = view.closest(`.${DISCONNECTED}`) !== null;
-    if (isGone !== was) {
-      was = isGone;
-      tell(isGone);
-    }
-  };
-  const observer = new MutationObserver(look);
-  // A widget in a box has a view of its own in the view of the box; they are put together after this.
-  const frame = requestAnimationFrame(() => {
-    for (let node: HTMLElement | null = view; node && !node.matches('.jp-OutputArea, body'); node = node.parentElement) {
-      observer.observe(node, { attributes: true, attributeFilter: ['class'] });
-    }
-    look();
-  });
-  return () => {
-    cancelAnimationFrame(frame);
-    observer.disconnect();
-  };
+/** What ipywidgets' models tell when the kernel that has their other half is restarted: it never comes back. */
+const EVENT = 'comm_live_update';
+
+/** Calls back when the kernel of a widget goes; returns what ends that. */
+export function watchKernel(model: IEvents, tell: () => void): () => void {
+  model.on(EVENT, tell);
+  return () => model.off(EVENT, tell);
 }

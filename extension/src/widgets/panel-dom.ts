@@ -1,6 +1,6 @@
 /** Elements made from names and texts; a text is never read as HTML. */
 
-/** What the panel's root hears when the kernel goes or comes back; `detail` is whether it is gone. */
+/** What the panel's root hears when the kernel goes. */
 export const KERNEL_EVENT = 'tunebook-kernel';
 
 const FOCUSED = new Set(['button', 'input', 'summary', 'textarea']);

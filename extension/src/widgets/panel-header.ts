@@ -101,8 +101,9 @@ export function renderHeader({ model, el }: IRenderContext, panel: HTMLElement):
       event.stopPropagation();
     }
   };
-  const mourn = (event: Event): void => {
-    gone.hidden = (event as CustomEvent<boolean>).detail !== true;
+  const mourn = (): void => {
+    gone.hidden = false;
+    [undo, redo, defaults].forEach(turn => (turn.disabled = true));
   };
   panel.addEventListener('keydown', press);
   panel.addEventListener(KERNEL_EVENT, mourn);

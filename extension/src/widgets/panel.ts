@@ -38,9 +38,9 @@ function render({ model, el }: IRenderContext): () => void {
   const part = (name: string, host: HTMLElement): IRenderContext => ({ model: partOf(model, name), el: host });
   ends.push(renderHeader(part('header', head), root), renderCost(part('cost', cost)));
   ends.push(
-    watchKernel(el, isGone => {
-      tabs.element.inert = isGone;
-      root.dispatchEvent(new CustomEvent(KERNEL_EVENT, { detail: isGone }));
+    watchKernel(model, () => {
+      tabs.element.inert = true;
+      root.dispatchEvent(new CustomEvent(KERNEL_EVENT));
     })
   );
   return () => {

@@ -6,7 +6,14 @@ import './training.css';
 import { element } from '../chart/element';
 import { duration, thousands } from '../chart/numbers';
 import type { IRenderContext } from './curves-model';
+import { watchKernel } from './kernel';
 import { Dial } from './training-dial';
+
+/** Time in ms after which a kernel that tells nothing, and does not answer either, is said to be silent; and between looks. */
+const SILENT = 40_000;
+const LOOK = 5_000;
+const GONE = 'The kernel is gone, and training in it ended with its last checkpoint; resume goes on from there.';
+const MUTE = 'The kernel does not answer: it is busy, or gone. If it is gone, resume goes on from the last checkpoint.';
 
 interface IOutcome {
   id: string;
@@ -94,10 +101,24 @@ class TrainingBar {
 
   readonly node: HTMLElement;
 
+  /** How long, in ms, the kernel has told nothing of a run that may go on. */
+  get silence(): number {
+    return this._last && isLive(this._last) ? performance.now() - this._heard : 0;
+  }
+
+  /** Says that nobody answers any more; a kernel that does takes it back. */
+  mourn(words: string): void {
+    const last = this._last;
+    if (last && isLive(last)) {
+      this.update({ ...last, state: 'died', phase: 'ended', seconds_left: null, refused: '', message: words });
+    }
+  }
+
   update(state: IState): void {
+    this._heard = performance.now();
     const before = this._last;
     this._last = state;
-    const live = state.state === 'running' || state.state === 'queued';
+    const live = isLive(state);
     const trains = live && state.phase === 'tuning';
     this._showFigures(state, live);
     this._showProgress(state);
@@ -241,6 +262,7 @@ class TrainingBar {
   }
 
   private _last: IState | null = null;
+  private _heard = performance.now();
   private _said = '';
   private _lr: Dial | null = null;
   private readonly _rates = new Map<string, Dial>();
@@ -258,6 +280,10 @@ class TrainingBar {
   private readonly _words: HTMLElement;
 }
 
+function isLive(state: IState): boolean {
+  return state.state === 'running' || state.state === 'queued';
+}
+
 function lastId(state: IState | null): string | undefined {
   return state?.outcomes[state.outcomes.length - 1]?.id;
 }
@@ -273,7 +299,21 @@ function render({ model, el }: IRenderContext): () => void {
   };
   model.on('msg:custom', take);
   model.send({ kind: 'hello' });
+  let isGone = false;
+  const endWatch = watchKernel(model, () => {
+    isGone = true;
+    bar.mourn(GONE);
+  });
+  const timer = window.setInterval(() => {
+    if (!isGone && bar.silence > SILENT) {
+      bar.mourn(MUTE);
+    } else if (!isGone && bar.silence > SILENT / 2) {
+      model.send({ kind: 'hello' }); // it tells news only, and there may be none
+    }
+  }, LOOK);
   return () => {
+    window.clearInterval(timer);
+    endWatch();
     model.off('msg:custom', take);
     bar.node.remove();
   };
