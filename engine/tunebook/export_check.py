@@ -30,7 +30,7 @@ class Known:
     contents
         The examples as the data has them: texts, or paths of pictures.
     inputs
-        What the model was given of them.
+        What the model was given of them, in parts. A part of one example has no padding, as others give it.
     logits
         Shape (n, classes).
     noise
@@ -38,15 +38,15 @@ class Known:
     """
 
     contents: Sequence[Any]
-    inputs: dict[str, Tensor]
+    inputs: Sequence[dict[str, Tensor]]
     logits: Tensor
     noise: float
 
     @classmethod
-    def of(cls, task: Task, model: Model, contents: Sequence[Any], inputs: dict[str, Tensor]) -> Known:
+    def of(cls, task: Task, model: Model, contents: Sequence[Any], inputs: Sequence[dict[str, Tensor]]) -> Known:
         """Run a model, which is on the CPU, on some examples."""
         with evaluating(model.module), torch.inference_mode():
-            logits, again = (task.logits(model.module, inputs).float() for _ in range(2))
+            logits, again = (torch.cat([task.logits(model.module, part).float() for part in inputs]) for _ in range(2))
         return cls(contents, inputs, logits, float((logits - again).abs().max()))
 
     def differs(self, logits: Tensor) -> str:

@@ -485,7 +485,8 @@ class Session:
         run, rows = self.run, self.examples.rows("validation")[:_OPENED]
         self.model.module.to("cpu")
         contents = self.examples.frame["content"].iloc[rows].tolist()
-        known = Known.of(self.task, self.model, contents, self.reader.inputs(rows))
+        inputs = [self.reader.inputs(rows[place : place + 1]) for place in range(len(rows))]
+        known = Known.of(self.task, self.model, contents, inputs)
         try:
             with replacing_folder(run.path / "model") as folder:
                 exported = self.task.export(self.model, self.examples.classes, self.recipe, folder)

@@ -56,7 +56,7 @@ def test_an_export_opens_as_its_card_says_and_says_the_same(name: str, tmp_path:
         for parameter in model.module.parameters():
             parameter.add_(0.01)
     inputs = IMAGES.sample(model, recipe, 3)
-    known = Known.of(IMAGES, model, ["", "", ""], inputs)
+    known = Known.of(IMAGES, model, ["", "", ""], [inputs])
     (said,) = IMAGES.export(model, ("a", "b"), recipe, tmp_path)
     assert IMAGES.check_export(model, tmp_path, known) == ""
     call = said.split("`")[5].replace("model/model.safetensors", str(tmp_path / "model.safetensors"))
@@ -146,7 +146,8 @@ def test_a_model_of_texts_is_measured_and_its_export_says_the_same(kind: str, tm
         for parameter in model.module.parameters():
             parameter.add_(0.02 * torch.randn(parameter.shape, generator=torch.Generator().manual_seed(4)))
     contents = examples.frame["content"].iloc[rows].tolist()
-    known = Known.of(task, model, contents, task.reader(examples, recipe, model).inputs(rows))
+    reader = task.reader(examples, recipe, model)
+    known = Known.of(task, model, contents, [reader.inputs(rows[k : k + 1]) for k in range(4)])
     out = tmp_path / "out"
     out.mkdir()
     task.export(model, examples.classes, recipe, out)

@@ -148,7 +148,7 @@ class ImageClassificationTask:
         """Open the folder by timm's ``create_model('local-dir:...')``, and compare."""
         module = timm.create_model(f"local-dir:{folder}", pretrained=True).eval()
         with torch.inference_mode():
-            return known.differs(module(known.inputs["x"]))
+            return known.differs(torch.cat([module(part["x"]) for part in known.inputs]))
 
     def _export_onnx(self, module: nn.Module, size: list[int], folder: Path) -> str:
         problem = export_onnx(
