@@ -136,3 +136,24 @@ def test_forced_colours_leave_curves_dots_and_chosen_tabs_visible(
     assert stroke != surface
     inks = opened.locator(".tb-chart canvas").first.evaluate(_INK)
     assert any(ink in {"86,180,233", "0,114,178"} for ink in inks)
+
+
+def test_model_card_is_rendered_harmless_and_the_run_saved_as_one_file(
+    folder: Path, jupyterlab: Any, page: Page
+) -> None:
+    path = write_run(folder, MARKUP, classes=[f"species {k}" for k in range(120)])
+    text = "# Card\n\n| a | b |\n| --- | --- |\n| 1 | 2 |\n\n<script>alert(1)</script> **bold**\n"
+    (path / "README.md").write_text(text, encoding="utf-8")
+    opened = jupyterlab().open_run(f"{folder.name}/{MARKUP}")
+    opened.get_by_role("tab", name="Model card").click()
+    card = opened.locator(".jp-Tunebook-Card")
+    expect(card.get_by_role("heading", name="Card")).to_be_visible()
+    expect(card.locator("td").first).to_have_text("1")
+    assert card.locator("script").count() == 0
+    opened.get_by_role("tab", name="Results").click()
+    expect(opened.locator(".tb-mistakes tbody tr")).to_have_count(100)
+    with page.expect_download() as waiting:
+        opened.get_by_role("button", name="Save as one file").click()
+    assert waiting.value.suggested_filename == "img-src-x-onerror-alert-1.html"
+    saved_page = Path(waiting.value.path()).read_text(encoding="utf-8")
+    assert "<h1>&lt;img src=x onerror=alert(1)&gt;</h1>" in saved_page

@@ -22,7 +22,8 @@ export function ModelCard(props: { path: string; source: ICardSource }): JSX.Ele
   const host = React.useRef<HTMLDivElement>(null);
   const [failure, setFailure] = React.useState<unknown>();
   const [isThere, setIsThere] = React.useState(false);
-  React.useEffect(() => {
+  // Before the host leaves the page: Lumino detaches only what is in it.
+  React.useLayoutEffect(() => {
     let current = true;
     let shown: Widget | undefined;
     void (async () => {
