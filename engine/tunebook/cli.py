@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 from contextlib import suppress
+from os.path import lexists
 from pathlib import Path  # noqa: TC003  # typer reads the annotations when it runs
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -214,14 +215,22 @@ def show_command(
     typer.echo(safe(run.path))
     head = [("state", describe(state)), ("task", state.task or "none"), ("age", _age(state)), *_written(run)]
     print_columns(head)
+    damage: StorageError | None = None
     for title, lines in (
-        ("changed parameters", list(_changed(run, state.task))),
-        ("metrics", list(_metrics(run))),
-        ("files", list(_files(run))),
+        ("changed parameters", _changed(run, state.task)),
+        ("metrics", _metrics(run)),
+        ("files", _files(run)),
     ):
-        if lines:
+        try:
+            found = list(lines)
+        except StorageError as error:  # a broken file hides nothing of the others
+            damage = damage or error
+            continue
+        if found:
             typer.echo(f"\n{title}")
-            print_columns([(f"  {key}", value) for key, value in lines])
+            print_columns([(f"  {key}", value) for key, value in found])
+    if damage is not None:
+        raise damage
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
@@ -365,7 +374,7 @@ def _changed(run: Run, task: str) -> Iterator[tuple[str, str]]:
 
     # Before the notebook has made its recipe, what was asked for is known.
     for name in ("recipe.json", "job.json"):
-        if (run.path / name).is_file():
+        if lexists(run.path / name):
             raw = _read(run.path / name)
             values = raw.get("parameters", raw) if isinstance(raw, dict) else {}
             defaults = recipe_class(task)().model_dump(mode="json") if task in TASKS else {}
@@ -390,7 +399,7 @@ def _written(run: Run) -> Iterator[tuple[str, str]]:
 
 
 def _metrics(run: Run) -> Iterator[tuple[str, str]]:
-    if (run.path / "metrics.json").is_file():
+    if lexists(run.path / "metrics.json"):
         found = _read(run.path / "metrics.json")
         yield from _scores(found, "")
         yield from _decision(found)
@@ -427,7 +436,11 @@ def _scores(value: object, name: str) -> Iterator[tuple[str, str]]:
 
 
 def _files(run: Run) -> Iterator[tuple[str, str]]:
-    for path in sorted(run.path.iterdir()):
+    try:
+        paths = sorted(run.path.iterdir())
+    except OSError as error:
+        raise StorageError(f"cannot read {run.path}: {error.strerror}") from None
+    for path in paths:
         if not path.name.startswith("."):
             yield path.name + ("/" if path.is_dir() else ""), "" if path.is_dir() else _size(path)
 

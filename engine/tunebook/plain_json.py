@@ -28,7 +28,8 @@ def parse_json(text: str | bytes, *, parts: int = _PARTS) -> Any:  # noqa: ANN40
     ------
     ValueError
         It is not JSON, or a bound was met: its line says which. Whole numbers have at most 80 digits, and lists and
-        mappings at most 100 levels.
+        mappings at most 100 levels. Half a character, an escape from U+D800 to U+DFFF that stands
+        alone, is no text: no file could hold it again.
     """
     text = text if isinstance(text, str) else text.decode("utf-8-sig")
     if text.count("[") + text.count("{") > parts:
@@ -37,6 +38,7 @@ def parse_json(text: str | bytes, *, parts: int = _PARTS) -> Any:  # noqa: ANN40
         found = _DECODER.decode(text)
     except RecursionError:
         raise ValueError(_TOO_DEEP) from None
+    _refuse_halves(text, found)
     # Whoever walks it later does so from a deeper place than this.
     level = _parts_of([found])
     for _ in range(_DEEPEST):
@@ -44,6 +46,19 @@ def parse_json(text: str | bytes, *, parts: int = _PARTS) -> Any:  # noqa: ANN40
         if not level:
             return found
     raise ValueError(_TOO_DEEP)
+
+
+def _refuse_halves(text: str, found: Any) -> None:  # noqa: ANN401
+    """Refuse escapes of half a character, which Python's decoder lets through."""
+    # Whole ones are written as two halves, so that only the value tells. Few files hold either.
+    if "\\ud" not in text and "\\uD" not in text:
+        return
+    try:
+        json.dumps(found, ensure_ascii=False).encode()
+    except UnicodeEncodeError:
+        raise ValueError("a text holds half of a character, an escape from \\ud800 to \\udfff alone") from None
+    except RecursionError:
+        raise ValueError(_TOO_DEEP) from None
 
 
 def _parts_of(outer: list[Any] | dict[str, Any]) -> list[Any]:

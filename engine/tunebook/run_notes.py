@@ -116,6 +116,15 @@ def read_notes(run: Path) -> Notes:
     return Notes()
 
 
+def notes_damage(run: Path) -> str:
+    """Say in one line why nothing, or not all, can be read of what was written beside a run; empty where it can."""
+    try:
+        raw = read_json(run / FILE, _LARGEST)
+    except StorageError as error:
+        return str(error)
+    return "" if isinstance(raw, dict) else f"{run / FILE} holds no notes; it is damaged"
+
+
 def change_notes(run: Path, **changes: Any) -> Notes:  # noqa: ANN401
     """
     Write some of a run's star, tags and note; the others stay as they are.

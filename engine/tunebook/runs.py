@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 from tunebook.errors import StorageError, did_you_mean, shown
-from tunebook.opening import SMALL, is_file, open_plain
+from tunebook.opening import SMALL, open_plain
 from tunebook.storage import read_json, storage_error, write_json
 
 if TYPE_CHECKING:
@@ -174,7 +174,7 @@ class Run:
             There is no run directory there.
         """
         for candidate in (Path(path).expanduser(), Path(runs_dir).expanduser() / path):
-            if (candidate / "state.json").is_file():
+            if _is_run(candidate):
                 return cls(candidate)
         names = [run.path.name for run in list_runs(runs_dir)]
         msg = f"no run {shown(str(path))}{did_you_mean(str(path), names)}; `tunebook runs` lists those that are there"
@@ -300,6 +300,11 @@ class Run:
         return found
 
 
+def _is_run(path: Path) -> bool:
+    """Say whether a folder is, or was, a run's: whoever reads a state that is a pipe or a lost link says so."""
+    return os.path.lexists(path / "state.json")
+
+
 def _other_way(path: Path) -> str:
     """Say what can be done, beside choosing another name, where a run directory is there already."""
     if (path / "recipe.json").exists():
@@ -351,7 +356,7 @@ def list_runs(runs_dir: Path | str = "runs") -> list[Run]:
     """Return the runs below a folder, newest first; folders that are no runs are passed over."""
     root = Path(runs_dir).expanduser()
     try:
-        places = [path for path in root.iterdir() if is_file(path / "state.json")]
+        places = [path for path in root.iterdir() if _is_run(path)]
     except (FileNotFoundError, NotADirectoryError):
         return []
     except (OSError, ValueError) as error:

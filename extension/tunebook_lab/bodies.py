@@ -4,7 +4,15 @@ from __future__ import annotations
 
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
+
+
+def _whole(value: object) -> object:
+    return int(value) if isinstance(value, float) and value.is_integer() else value
+
+
+#: A whole number, as JSON Schema has it: some programs write 2 as 2.0.
+Whole = Annotated[int, BeforeValidator(_whole)]
 
 #: Parameters by name; no notebook takes more.
 Values = Annotated[dict[str, Any], Field(max_length=1_000)]
@@ -73,13 +81,13 @@ class NewSweep(Body):
     """How a sweep searches."""
 
     space: dict[str, str] = Field(min_length=1, max_length=1_000)
-    trials: int | None = Field(default=None, ge=1)
+    trials: Whole | None = Field(default=None, ge=1)
     method: Literal["bayesian", "random", "grid"] = "bayesian"
     objectives: list[str] = Field(default=["macro_f1"], min_length=1, max_length=2)
-    points: int = Field(default=5, ge=2)
+    points: Whole = Field(default=5, ge=2)
     prune: bool | None = None
-    workers: int = Field(default=0, ge=0)
-    seed: int = Field(default=0, ge=0)
+    workers: Whole = Field(default=0, ge=0)
+    seed: Whole = Field(default=0, ge=0)
 
 
 class NewJob(Body):
@@ -97,11 +105,11 @@ class NewJob(Body):
 class Place(Body):
     """A place in the queue."""
 
-    position: int = Field(ge=0)
+    position: Whole = Field(ge=0)
 
 
 class QueueSettings(Body):
     """How the queue is set."""
 
-    max_running: int | None = Field(default=None, ge=1, le=64)
+    max_running: Whole | None = Field(default=None, ge=1, le=64)
     held: bool | None = None

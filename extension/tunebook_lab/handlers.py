@@ -6,6 +6,7 @@ import asyncio
 import functools
 import json
 import math
+from http import HTTPStatus
 from http.client import responses
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -94,9 +95,9 @@ class Route(ExtensionHandlerMixin, APIHandler):
 
     def number(self, name: str, default: float, low: float = -math.inf, high: float = math.inf) -> float:
         """Return an argument of the query as a number from ``low`` to ``high``, 400 if it is none."""
-        text = self.text(name, "")
-        if not text:
+        if not self.texts(name):
             return default
+        text = self.text(name)
         try:
             value = float(text)
         except ValueError:
@@ -154,8 +155,17 @@ class Route(ExtensionHandlerMixin, APIHandler):
             status_code, message = status_of(error), str(error)
         elif isinstance(error, web.HTTPError):
             message = str(error.log_message or error.reason or message)
+        if status_code == HTTPStatus.METHOD_NOT_ALLOWED:
+            self.set_header("Allow", ", ".join(self._verbs()))
         self.set_status(status_code)
         self.finish(json.dumps({"message": " ".join(message.split())}))
+
+    def _verbs(self) -> list[str]:
+        return [
+            verb
+            for verb in self.SUPPORTED_METHODS
+            if getattr(type(self), verb.lower()) is not getattr(web.RequestHandler, verb.lower())
+        ]
 
     def log_exception(self, typ: Any, value: BaseException | None, tb: Any) -> None:  # noqa: ANN401
         """Write a traceback to the log for what is a mistake of ours alone."""

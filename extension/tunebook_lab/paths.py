@@ -92,9 +92,11 @@ class Root:
     def is_run(self, path: str) -> Path:
         """Return the place of a run's or a sweep's directory, 404 where there is none."""
         place = self.resolve(path)
-        with self.confined():
-            if not opening.is_file(place / "state.json"):
-                raise RequestError(404, f"no run {shown(path)}")
+        try:
+            with self.confined():
+                opening.status(place / "state.json")  # one that is no file is a damaged run's
+        except OSError:
+            raise RequestError(404, f"no run {shown(path)}") from None
         return place
 
     def holds(self, place: Path) -> bool:
@@ -113,7 +115,7 @@ class Root:
     def _parts(path: str) -> list[str]:
         if len(path) > _LONGEST:
             raise RequestError(400, f"a path of {len(path)} characters is too long; allowed: {_LONGEST}")
-        if any(ord(letter) < ord(" ") or letter in "\\\x7f" or "\ud800" <= letter <= "\udfff" for letter in path):
+        if not can_be_asked_for(path):
             raise RequestError(400, f"path {shown(path)} holds a control character or a backslash")
         if path.startswith(("/", "~")):
             raise RequestError(400, f"path {shown(path)} is absolute; allowed: paths below the server's root")
@@ -123,6 +125,11 @@ class Root:
         if any(len(part.encode()) > _LONGEST_NAME for part in parts):
             raise RequestError(400, f"path {shown(path)} holds a name that is too long; allowed: {_LONGEST_NAME} bytes")
         return parts
+
+
+def can_be_asked_for(path: str) -> bool:
+    """Say whether a path of a request may hold these signs: no control characters, backslashes and halves of signs."""
+    return not any(ord(sign) < ord(" ") or sign in "\\\x7f" or "\ud800" <= sign <= "\udfff" for sign in path)
 
 
 def _missing(path: str) -> RequestError:

@@ -12,8 +12,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from tunebook.opening import folder_open
+from tunebook.opening import folder_open, status
 from tunebook.run_notes import FILE
+from tunebook_lab.paths import can_be_asked_for
 from tunebook_lab.run_rows import Figures, broken_row, empty_row, read_figures, read_row, with_figures
 
 if TYPE_CHECKING:
@@ -140,7 +141,7 @@ class RunIndex:
                 truncated = True
                 break
             seen += 1
-            signature = _signature(folder)
+            signature = self._signature(folder)
             if signature is not None:
                 found[folder] = signature
                 continue
@@ -151,6 +152,19 @@ class RunIndex:
             else:
                 truncated |= bool(names)
         return found, truncated
+
+    def _signature(self, folder: str) -> tuple[int, ...] | None:
+        """Return what changes with anything in a run directory; ``None`` for another folder."""
+        signature = _signature(folder)
+        known = self._entries.get(folder)
+        if signature is None or (known is not None and known.signature == signature):
+            return signature
+        # For speed that was asked by path: a link that has come into its way must not tell what lies outside.
+        try:
+            status(Path(folder, "state.json"))
+        except OSError:
+            return None
+        return signature
 
     def _folders(self, folder: str) -> tuple[list[str], bool]:
         """Return the names of a folder's folders, and whether all of it was looked at."""
@@ -244,7 +258,8 @@ def _signature(folder: str) -> tuple[int, ...] | None:
         place = os.lstat(folder)
     except OSError:
         return None
-    if not stat.S_ISREG(state.st_mode) or not stat.S_ISDIR(place.st_mode):
+    # Whatever the state is, a link or a pipe too: its row says so.
+    if not stat.S_ISDIR(place.st_mode):
         return None
     return place.st_mtime_ns, state.st_mtime_ns, state.st_size, state.st_ino, *_notes_signature(folder)
 
@@ -260,7 +275,7 @@ def _notes_signature(folder: str) -> tuple[int, ...]:
 
 def _is_searched(entry: os.DirEntry[str]) -> bool:
     name = entry.name
-    if name.startswith(".") or name in _PASSED_OVER or "\\" in name or not name.isprintable():
+    if name.startswith(".") or name in _PASSED_OVER or not can_be_asked_for(name):
         return False
     try:
         return entry.is_dir(follow_symlinks=False)

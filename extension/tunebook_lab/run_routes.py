@@ -10,6 +10,7 @@ from tornado import web
 
 from tunebook.errors import shown
 from tunebook.opening import is_file, read_bytes
+from tunebook.plain_json import parse_json
 from tunebook.run_notes import change_notes
 from tunebook_lab import bodies
 from tunebook_lab.again import describe_again
@@ -210,9 +211,15 @@ class Report(Route):
             if not is_file(file):
                 raise RequestError(404, f"run {place.name} has no bias report yet")
             try:
-                return read_bytes(file, _LARGEST_REPORT)
+                raw = read_bytes(file, _LARGEST_REPORT)
+                is_report = kind == "html" or isinstance(parse_json(raw), dict)
             except OSError as error:
                 raise RequestError(409, f"the bias report of {place.name} cannot be shown: {error.strerror}") from None
+            except ValueError as error:
+                raise RequestError(409, f"the bias report of {place.name} is damaged: {error}") from None
+            if not is_report:
+                raise RequestError(409, f"the bias report of {place.name} is damaged: it holds no figures")
+            return raw
 
         body = await self.beside(work)
         self.set_header("X-Content-Type-Options", "nosniff")

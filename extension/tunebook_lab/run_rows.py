@@ -5,7 +5,7 @@ from __future__ import annotations
 import csv
 import io
 import math
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from itertools import accumulate, islice
 from typing import TYPE_CHECKING, Any, get_args
 
@@ -15,7 +15,7 @@ from tunebook.errors import StorageError, shown
 from tunebook.opening import is_file, names_in, open_stream, status
 from tunebook.progress import read_state
 from tunebook.run_curves import best_epoch
-from tunebook.run_notes import FILE, Notes, read_notes
+from tunebook.run_notes import FILE, Notes, notes_damage, read_notes
 from tunebook.runs import Run, State, StateName
 from tunebook.storage import read_json
 from tunebook_lab.chosen import chosen_texts
@@ -93,14 +93,18 @@ def read_row(path: Path, root: Root) -> dict[str, Any]:
         damaged = str(error)
     names = _names(path)
     kind = "sweep" if "sweep.json" in names else "run" if state.task else "notebook"
-    row = _row(path, root, state, kind, recipe_parameters(path))
+    parameters, unread = _parameters(path, names)
+    row = _row(path, root, state, kind, parameters)
+    notes, unread_notes = written(path, names), notes_damage(path) if FILE in names else ""
+    if not damaged and (unread or unread_notes):
+        row |= {"message": "; ".join(filter(None, (row["message"], unread, unread_notes))), "damaged": True}
     if damaged:
         row |= {"state": "unreadable", "message": one_line(damaged), "damaged": True}
     return row | {
         "created": float(state.started or state.heartbeat or _mtime(path)),
         "resumable": not (reason := obstacle(row["state"], kind, names)),
         "obstacle": reason,
-        **written(path, names),
+        **notes,
         "notebook": _notebook(path, names, root),
         "report": "report" in names and is_file(path / "report" / "bias.html"),
     }
@@ -218,21 +222,24 @@ def read_figures(path: Path, row: Mapping[str, Any], curves: Curves) -> Figures:
             return _sweep_figures(path)
         if row["kind"] != "run":
             return Figures()
-        gap = _reported_gap(path)
-        if is_file(path / "metrics.json"):
-            return _finished_figures(read_bounded(path / "metrics.json"), gap)
-        return _logged_figures(path, curves, gap)
+        gap, damage = _reported_gap(path)
+        if (metrics := _there(path / "metrics.json")) is not None:
+            found = _finished_figures(metrics, gap)
+        else:
+            found = _logged_figures(path, curves, gap)
+        return replace(found, damage=damage)
     except StorageError as error:
         return Figures(damage=one_line(str(error)))
     except (OSError, ArithmeticError, LookupError, TypeError, ValueError, AttributeError) as error:
-        return Figures(damage=f"what it reached cannot be read: {one_line(repr(error), 100)}")
+        what = "sweep.json, best.json or trials.csv" if row["kind"] == "sweep" else "metrics.json or its log"
+        return Figures(damage=f"{what} is damaged, or of another version: {_why(error)}")
 
 
 def with_figures(row: Mapping[str, Any], figures: Figures) -> dict[str, Any]:
     """Return a row with what the run reached."""
     found = {**row, "best": figures.best, "gap": figures.gap, "sparkline": figures.sparkline}
     if figures.damage:
-        found |= {"damaged": True, "message": row["message"] or figures.damage}
+        found |= {"damaged": True, "message": "; ".join(filter(None, (row["message"], figures.damage)))}
     return found
 
 
@@ -247,6 +254,41 @@ def recipe_parameters(path: Path) -> dict[str, Any]:
         if isinstance(values, dict):
             return values
     return {}
+
+
+def _parameters(path: Path, names: set[str]) -> tuple[dict[str, Any], str]:
+    """Return a run's parameters, and in one line why its recipe could not be read where that is there."""
+    values = recipe_parameters(path)
+    if values:
+        return values, ""
+    for name in (RECIPE, "sweep.json"):
+        if name in names:
+            try:
+                raw = read_bounded(path / name)
+            except StorageError as error:
+                return {}, one_line(str(error))
+            if not isinstance(raw, dict) or not isinstance(raw.get("parameters"), dict):
+                return {}, f"{name} holds no parameters: it is damaged, or of another version"
+    return {}, ""
+
+
+def _there(path: Path) -> Any:  # noqa: ANN401
+    """Read a JSON file; ``None`` where there is none, StorageError where it cannot be read or holds no mapping."""
+    try:
+        status(path)
+    except FileNotFoundError:
+        return None
+    found = read_bounded(path)
+    if not isinstance(found, dict):
+        raise StorageError(f"{path} holds no mapping; it is damaged")
+    return found
+
+
+def _why(error: Exception) -> str:
+    """Say in a person's words what a file of another shape ended in."""
+    if isinstance(error, KeyError):
+        return f"it has no {shown(str(error.args[0]))}"
+    return "a part of it is not of the kind that it should be"
 
 
 def read_bounded(path: Path) -> Any:  # noqa: ANN401
@@ -298,10 +340,15 @@ def _notebook(path: Path, names: set[str], root: Root) -> str:
     return ""
 
 
-def _reported_gap(path: Path) -> float | None:
-    """Return the largest gap in accuracy that the bias report has."""
-    file = path / "report" / "bias.json"
-    return largest_gap(read_bounded(file)) if is_file(file) else None
+def _reported_gap(path: Path) -> tuple[float | None, str]:
+    """Return the largest gap in accuracy that the bias report has, and in one line why it cannot be read."""
+    try:
+        report = _there(path / "report" / "bias.json")
+    except OSError:  # the folder is none
+        return None, "its folder report cannot be read"
+    except StorageError as error:
+        return None, one_line(str(error))
+    return largest_gap(report), ""
 
 
 def largest_gap(report: Any) -> float | None:  # noqa: ANN401

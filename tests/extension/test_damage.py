@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
 
@@ -66,6 +67,70 @@ async def test_each_damaged_run_is_a_row_that_says_so(ask: Ask, root: Path) -> N
     too_large = await ask("run/trials", path="runs/huge cell")
     assert too_large.status == 409
     assert "field larger than field limit" in too_large.message
+
+
+def _put(file: Path, kind: str) -> None:
+    file.unlink(missing_ok=True)
+    file.parent.mkdir(exist_ok=True)
+    if kind == "pipe":
+        os.mkfifo(file)
+    elif kind == "folder":
+        file.mkdir()
+    elif kind == "link":
+        file.symlink_to("/nowhere")
+    else:
+        file.write_text(kind, encoding="utf-8")
+
+
+@pytest.mark.parametrize("name", ["state.json", "recipe.json", "metrics.json", "notes.json", "report/bias.json"])
+async def test_a_file_that_is_none_is_said_in_the_row_of_its_run_alone(ask: Ask, root: Path, name: str) -> None:
+    kinds = ["pipe", "folder", "link", "[]", '{"a": "\\ud800"}']
+    for number, kind in enumerate(kinds):
+        _put(write_run(root / "runs" / str(number)) / name, kind)
+    write_run(root / "runs" / "whole")
+    rows = {row["name"]: row for row in (await ask("runs")).json["runs"]}
+    assert set(rows) == {*map(str, range(len(kinds))), "whole"}
+    assert not rows.pop("whole")["damaged"]
+    for row in rows.values():
+        assert row["damaged"]
+        assert name.partition("/")[2] or name in row["message"]
+        assert (row["best"] is None) is (name in {"state.json", "metrics.json"})
+        for route in ("run", "run/again", "run/commands", "run/handout", "scalars"):
+            assert (await ask(route, path=row["path"])).status in {200, 409}
+        assert (await ask("run/report", path=row["path"], format="json")).status in {404, 409}
+        compared = await ask("compare", path=[row["path"], "runs/whole"])
+        assert compared.status == 200
+
+
+@pytest.mark.parametrize("text", ["", "[]", "5", "[" * 5000, '{"a": ' + "1" * 5000 + "}", '{"a": "\\udfff"}'])
+async def test_damaged_figures_of_a_report_are_no_answer(ask: Ask, root: Path, text: str) -> None:
+    path = write_run(root / "runs" / "one")
+    (path / "report").mkdir()
+    (path / "report" / "bias.json").write_text(text, encoding="utf-8")
+    answer = await ask("run/report", path="runs/one", format="json")
+    assert answer.status == 409
+    assert "damaged" in answer.message
+
+
+async def test_a_notebook_that_holds_half_a_character_is_refused(ask: Ask, root: Path) -> None:
+    cell = {"cell_type": "code", "source": "x = '\ud800'", "metadata": {}, "outputs": [], "execution_count": None}
+    (root / "half.ipynb").write_text(json.dumps({"cells": [cell], "metadata": {}, "nbformat": 4}), encoding="utf-8")
+    answer = await ask("notebooks", "POST", {"notebook": "half.ipynb", "name": "new"})
+    assert answer.status == 400
+    assert "half of a character" in answer.message
+    assert not (root / "new.ipynb").exists()
+
+
+async def test_a_verb_that_a_route_lacks_is_answered_with_those_that_it_has(ask: Ask) -> None:
+    for verb, allowed in (("PUT", "GET, DELETE, PATCH, OPTIONS"), ("TRACE", "GET, DELETE, PATCH, OPTIONS")):
+        answer = await ask("run", verb, is_checked=False)
+        assert answer.status == 405
+        assert answer.headers["Allow"] == allowed
+
+
+async def test_a_whole_number_may_be_written_with_a_point(ask: Ask) -> None:
+    assert (await ask("queue", "PATCH", raw=b'{"max_running": 2.0}')).json["max_running"] == 2
+    assert (await ask("queue", "PATCH", raw=b'{"max_running": 2.5}')).status == 400
 
 
 async def test_commands_of_others_are_told_or_skipped(ask: Ask, root: Path) -> None:
