@@ -54,7 +54,7 @@ class FrontEnd(BuildHookInterface[Any]):
         if self._built():
             return
         if version == "editable":
-            self._run_npm(version, "build", source_dir="extension/src", build_dir=LAB)
+            self._run_npm(version, "build", source="extension/src", output=LAB)
             return
         # Chunks have hashed names: what an older build left would be packed beside the new ones.
         for folder in (LAB, WIDGETS):
@@ -71,10 +71,13 @@ class FrontEnd(BuildHookInterface[Any]):
         stamp = Path(self.root, STAMP)
         return stamp.is_file() and stamp.read_text(encoding="ascii").strip() == fingerprint(Path(self.root))
 
-    def _run_npm(self, version: str, command: str, **folders: str) -> None:
-        from hatch_jupyter_builder import npm_builder  # noqa: PLC0415 - an sdist's build has it not
+    def _run_npm(self, version: str, command: str, source: str | None = None, output: str | None = None) -> None:
+        from hatch_jupyter_builder.utils import npm_builder  # noqa: PLC0415 - an sdist's build has it not
 
-        npm_builder(self.target_name, version, path="extension", build_cmd=command, npm=["jlpm"], **folders)
+        npm_builder(
+            self.target_name, version, path="extension", build_cmd=command, npm=["jlpm"],
+            source_dir=source, build_dir=output,
+        )  # fmt: skip
 
 
 def fingerprint(root: Path) -> str:
