@@ -96,7 +96,7 @@ class Audit:
             It cannot be read, or see :meth:`of_table`.
         """
         if not path.is_file():
-            msg = f"{shown(str(path))}: no such file; give a .csv, .tsv, .parquet or .jsonl of predictions"
+            msg = f"{shown(path)}: no such file; give a .csv, .tsv, .parquet or .jsonl of predictions"
             raise DataError(msg)
         columns = self.columns
         wanted = [*columns.named().values(), *columns.sensitive, *self.settings.derived]

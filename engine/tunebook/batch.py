@@ -601,17 +601,17 @@ def _kernel_of(source: Mapping[str, Any]) -> str:
 def _check_output(output: Path, notebook: Path) -> None:
     """Refuse a place for the finished notebook now rather than after hours of training."""
     if output.suffix != SUFFIX:
-        msg = f"cannot write {shown(str(output))}: a notebook's name ends in {SUFFIX}; try {shown(f'{output}{SUFFIX}')}"
+        msg = f"cannot write {shown(output)}: a notebook's name ends in {SUFFIX}; try {shown(f'{output}{SUFFIX}')}"
         raise NotebookError(msg)
     if output.is_dir():
-        msg = f"cannot write {shown(str(output))}: it is a folder; name a file"
+        msg = f"cannot write {shown(output)}: it is a folder; name a file"
         raise NotebookError(msg)
     if output.exists() and notebook.exists() and output.samefile(notebook):
-        msg = f"{shown(str(output))} is the notebook to run, which is never replaced; choose another --out"
+        msg = f"{shown(output)} is the notebook to run, which is never replaced; choose another --out"
         raise NotebookError(msg)
     folder = next(parent for parent in output.absolute().parents if parent.exists())
     if not folder.is_dir() or not os.access(folder, os.W_OK):
-        msg = f"cannot write {shown(str(output))}: {folder} is no folder that you may write to; choose another --out"
+        msg = f"cannot write {shown(output)}: {folder} is no folder that you may write to; choose another --out"
         raise NotebookError(msg)
 
 

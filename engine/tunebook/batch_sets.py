@@ -90,7 +90,7 @@ def read_sets(path: Path) -> list[Entry]:
     """
     readers = {".csv": _read_csv, ".yaml": _read_yaml, ".yml": _read_yaml, ".json": _read_yaml}
     if path.suffix.lower() not in readers:
-        msg = f"sets {shown(str(path))}: the name must end in {', '.join(readers)}"
+        msg = f"sets {shown(path)}: the name must end in {', '.join(readers)}"
         raise NotebookError(msg)
     entries = readers[path.suffix.lower()](path)
     if len(entries) > _MOST_SETS:

@@ -75,7 +75,7 @@ def standing(path: Path, source: Mapping[str, Any], parameters: Mapping[str, Any
         if path.is_dir() and {child.name for child in path.iterdir()} <= {"state.json", SOURCE, ".lock", LOCK}:
             return Standing("again")
         msg = (
-            f"{shown(str(path))} is there, and `tunebook run` did not make it; name the run otherwise, or move it away"
+            f"{shown(path)} is there, and `tunebook run` did not make it; name the run otherwise, or move it away"
         )
         raise StorageError(msg)
     job = read_job(path / JOB)
@@ -84,7 +84,7 @@ def standing(path: Path, source: Mapping[str, Any], parameters: Mapping[str, Any
     state = read_state(Run(path))
     old = load_notebook(path / SOURCE)
     if state.task != task_of(source):
-        msg = f"run {shown(str(path))} is one of {state.task or 'another notebook'}; choose another name or --runs-dir"
+        msg = f"run {shown(path)} is one of {state.task or 'another notebook'}; choose another name or --runs-dir"
         raise StorageError(msg)
     is_changed = _code(old) != _code(source)
     if state.state == "finished" and Path(job["output"] or path / f"notebook{SUFFIX}").is_file():
@@ -169,7 +169,7 @@ def _check_same(path: Path, old: Mapping[str, Any], new: Mapping[str, Any]) -> N
         if name in PLACES or (name in old and name in new and old[name] == new[name]):
             continue
         had, wanted = (shown(values[name], 40) if name in values else "its default" for values in (old, new))
-        msg = f"run {shown(str(path))} is there with {name} {had}, not {wanted}; choose another name, or move it away"
+        msg = f"run {shown(path)} is there with {name} {had}, not {wanted}; choose another name, or move it away"
         raise StorageError(msg)
 
 
@@ -182,7 +182,7 @@ def _check_paths(path: Path, folder: Path, parameters: Mapping[str, Any]) -> Non
         # Path.exists raises for a text that is far from being a path.
         if os.path.exists(old) and old.resolve() != (Path.cwd() / value).resolve():  # noqa: PTH110
             msg = (
-                f"run {shown(str(path))} is there with {name} {shown(value, 40)} of {folder}, which is another one; "
+                f"run {shown(path)} is there with {name} {shown(value, 40)} of {folder}, which is another one; "
                 "call the command there, or choose another --runs-dir"
             )
             raise StorageError(msg)

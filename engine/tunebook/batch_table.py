@@ -70,10 +70,10 @@ def check_place(path: Path) -> None:
         Its name has an ending that no table has, or it is a folder.
     """
     if path.suffix.lower() not in _WRITERS:
-        msg = f"table {shown(str(path))}: the name must end in {', '.join(_WRITERS)}"
+        msg = f"table {shown(path)}: the name must end in {', '.join(_WRITERS)}"
         raise NotebookError(msg)
     if path.is_dir():
-        msg = f"table {shown(str(path))} is a folder; name a file"
+        msg = f"table {shown(path)} is a folder; name a file"
         raise NotebookError(msg)
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+from pathlib import PurePath
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -83,11 +84,17 @@ def shown(value: object, limit: int = 80) -> str:
     """
     Render a value of the user's for an error line: quoted, on one line, cut at ``limit`` characters.
 
+    A path is cut in front, and at twice as many, since its end tells which file it is.
+
     Control characters and line ends are escaped by ``repr``, so a hostile value cannot
     forge a second line or move the terminal's cursor.
     """
+    is_path = isinstance(value, PurePath)
+    value, limit = (str(value), 2 * limit) if is_path else (value, limit)
     try:
         text = ascii(value) if isinstance(value, str) and not value.isprintable() else repr(value)
     except (ValueError, RecursionError):  # a number of thousands of digits, or what holds itself
         text = f"<a {type(value).__name__} that is too large to be written>"
-    return text if len(text) <= limit else text[: limit - 1] + "…"
+    if len(text) <= limit:
+        return text
+    return f"{text[0]}…{text[2 - limit :]}" if is_path else f"{text[: limit - 1]}…"

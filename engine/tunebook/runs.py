@@ -155,7 +155,7 @@ class Run:
         try:
             path.mkdir()
         except FileExistsError:
-            msg = f"run {shown(str(path))} is there already; choose another name{_other_way(path)}"
+            msg = f"run {shown(path)} is there already; choose another name{_other_way(path)}"
             raise StorageError(msg) from None
         except OSError as error:
             raise storage_error(path, error) from None
@@ -177,7 +177,7 @@ class Run:
             if _is_run(candidate):
                 return cls(candidate)
         names = [run.path.name for run in list_runs(runs_dir)]
-        msg = f"no run {shown(str(path))}{did_you_mean(str(path), names)}; `tunebook runs` lists those that are there"
+        msg = f"no run {shown(path)}{did_you_mean(str(path), names)}; `tunebook runs` lists those that are there"
         raise StorageError(msg)
 
     @property

@@ -62,7 +62,7 @@ def read_folder(
     DataError
         The folder has no layout that is known, or a class folder holds no example.
     """
-    source = f"data {shown(str(root))}"
+    source = f"data {shown(root)}"
     try:
         layout = read_layout(str(root), suffixes, is_example)
     except OSError as error:

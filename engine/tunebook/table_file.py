@@ -46,7 +46,7 @@ def read_table(path: Path, wanted: Collection[str] | None = None) -> pd.DataFram
     """
     kind = path.suffix.lower()
     if kind not in TABLE_SUFFIXES:
-        msg = f"data {shown(str(path))}: the file must end in {', '.join(TABLE_SUFFIXES)}"
+        msg = f"data {shown(path)}: the file must end in {', '.join(TABLE_SUFFIXES)}"
         raise DataError(msg)
     needed = None if wanted is None else {plain_name(name) for name in wanted}
     try:
@@ -57,7 +57,7 @@ def read_table(path: Path, wanted: Collection[str] | None = None) -> pd.DataFram
         _refuse_twice(frame.attrs["columns"], needed)
     except (ValueError, OSError, ImportError) as error:
         reason = getattr(error, "strerror", None) or error
-        msg = f"data {shown(str(path))} cannot be read as {kind[1:].upper()}: {reason}"
+        msg = f"data {shown(path)} cannot be read as {kind[1:].upper()}: {reason}"
         raise DataError(msg) from None
     return frame
 

@@ -150,12 +150,12 @@ def copy_template(name: str, destination: Path | str) -> Path:
     if path.is_dir():
         path /= template.path.name
     if path.suffix != SUFFIX:
-        msg = f"cannot write {shown(str(path))}: a notebook's name ends in {SUFFIX}; try {shown(f'{path}{SUFFIX}')}"
+        msg = f"cannot write {shown(path)}: a notebook's name ends in {SUFFIX}; try {shown(f'{path}{SUFFIX}')}"
         raise NotebookError(msg)
     with replacing(path) as temporary:
         temporary.write_bytes(template.path.read_bytes())
         if path.exists() or path.is_symlink():
-            msg = f"{shown(str(path))} is there already; choose another name, or remove it first"
+            msg = f"{shown(path)} is there already; choose another name, or remove it first"
             raise NotebookError(msg)
     return path
 

@@ -29,7 +29,7 @@ def read_weights(file: Path) -> dict[str, Tensor]:
         The file is missing, damaged, holds pickled objects, or holds no tensors.
     """
     if not file.is_file():
-        raise ModelError(f"weights {shown(str(file))}: no such file; give a .safetensors or .pth file")
+        raise ModelError(f"weights {shown(file)}: no such file; give a .safetensors or .pth file")
     if file.suffix == ".safetensors":
         try:
             return load_tensors(file)
@@ -43,16 +43,16 @@ def read_weights(file: Path) -> dict[str, Tensor]:
             loaded = torch.load(file, map_location="cpu", weights_only=True)
     except pickle.UnpicklingError:
         what = "holds pickled objects or is damaged, and is not opened"
-        msg = f"weights {shown(str(file))} {what}; save it as .safetensors"
+        msg = f"weights {shown(file)} {what}; save it as .safetensors"
         raise ModelError(msg) from None
     except Exception as error:  # noqa: BLE001 - what follows a hostile file's orders may end in anything
         reason = (str(error).splitlines() or [type(error).__name__])[0]
-        raise ModelError(f"weights {shown(str(file))} cannot be read: {reason[:160]}; fetch or save it again") from None
+        raise ModelError(f"weights {shown(file)} cannot be read: {reason[:160]}; fetch or save it again") from None
     for key in ("state_dict", "model", "state_dict_ema"):
         if isinstance(loaded, dict) and isinstance(loaded.get(key), dict):
             loaded = loaded[key]
     if not isinstance(loaded, dict) or not all(isinstance(v, torch.Tensor) for v in loaded.values()) or not loaded:
-        raise ModelError(f"weights {shown(str(file))} holds no plain table of tensors; save the model's state_dict()")
+        raise ModelError(f"weights {shown(file)} holds no plain table of tensors; save the model's state_dict()")
     return {str(k).removeprefix("module."): v for k, v in loaded.items()}
 
 
@@ -65,7 +65,7 @@ def _require_stored(file: Path) -> None:
         return  # no archive, which torch reads or refuses
     if packed:
         what = f"is an archive that holds {shown(packed[0])} compressed, which is not unpacked"
-        raise ModelError(f"weights {shown(str(file))} {what}; save it as .safetensors")
+        raise ModelError(f"weights {shown(file)} {what}; save it as .safetensors")
 
 
 def fingerprint(module: nn.Module) -> str:

@@ -94,7 +94,10 @@ def test_every_template_has_a_page_and_a_badge() -> None:
     templates = {path.stem: path for path in (snippets.ROOT / "templates").rglob("*.ipynb")}
     for name, path in templates.items():
         assert (DOCS / "templates" / f"{name}.md").is_file()
-        assert f"urlpath=lab/tree/{path.relative_to(snippets.ROOT).as_posix()})" in _text("README.md")
+        place = f"urlpath=lab/tree/{path.relative_to(snippets.ROOT).as_posix()}"
+        [reference] = re.findall(rf"^\[(binder-[\w-]+)\]: \S+{re.escape(place)}$", _text("README.md"), re.MULTILINE)
+        row = next(line for line in _text("README.md").splitlines() if f"docs/templates/{name}.md" in line)
+        assert f"][{reference}]" in row
 
 
 def test_a_picture_is_taken_from_the_cell_that_shows_it(tmp_path: Path) -> None:

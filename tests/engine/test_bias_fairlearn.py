@@ -230,7 +230,7 @@ def test_the_script_of_the_docs_finds_the_same_numbers_with_fairlearn_alone(
 ) -> None:
     folder, script = documented
     assert "tunebook" not in script
-    names: dict[str, Any] = {"run": SimpleNamespace(path=folder)}
+    names: dict[str, Any] = {"tuned": SimpleNamespace(path=folder)}
     exec(script, names)  # noqa: S102 - a person pastes it
     assert len(names["differences"]) > 1500
     assert np.abs(names["differences"]).max() < ROUNDED

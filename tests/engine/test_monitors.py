@@ -22,14 +22,14 @@ from tunebook.monitors import (
 )
 
 METRICS = {
-    "macro_f1": 0.7, "accuracy": 0.8, "roc_auc": 0.9, "average_precision": 0.6, "specificity": 0.85, "loss": 0.5,
+    "accuracy": 0.8, "macro_f1": 0.7, "roc_auc": 0.9, "average_precision": 0.6, "specificity": 0.85, "loss": 0.5,
     "ece": 0.1, "gaps": {"tone": 0.1, "age": 0.3},
 }  # fmt: skip
 
 
 def test_what_chooses_the_best_epoch_grows_as_the_model_gets_better() -> None:
     found = [monitored(METRICS, name) for name in (*WORDS, GAP, "gap:tone")]
-    assert found == [0.7, 0.8, 0.9, 0.6, 0.85, -0.5, -0.1, -0.3, -0.1]
+    assert found == [0.8, 0.7, 0.9, 0.6, 0.85, -0.5, -0.1, -0.3, -0.1]
 
 
 @pytest.mark.parametrize("name", [*WORDS, GAP, "gap:tone"])

@@ -230,7 +230,7 @@ def make_demo(plan: Plan, cache: Path) -> Examples:
         except OSError as error:
             reason = error.strerror or type(error).__name__
             msg = (
-                f"the demo pictures cannot be written to {shown(str(folder))}: {reason}; "
+                f"the demo pictures cannot be written to {shown(folder)}: {reason}; "
                 f"set {CACHE_VARIABLE} to a folder with room that you may write to"
             )
             raise DataError(msg) from None

@@ -225,19 +225,19 @@ def _from_hub(name: str, recipe: ImageClassification, count: int) -> nn.Module:
 def _from_folder(folder: Path, recipe: ImageClassification, classes: Sequence[str]) -> tuple[nn.Module, str, str, bool]:
     config_file = folder / "config.json"
     if not config_file.is_file():
-        msg = f"model {shown(str(folder))}: no config.json there; give a folder that timm or Tunebook saved"
+        msg = f"model {shown(folder)}: no config.json there; give a folder that timm or Tunebook saved"
         raise ModelError(msg)
     try:
         config = read_json(config_file)
     except StorageError as error:
-        raise ModelError(f"model {shown(str(folder))}: {error}") from None
+        raise ModelError(f"model {shown(folder)}: {error}") from None
     name = config.get("architecture") if isinstance(config, dict) else None
     if not isinstance(name, str) or not timm.is_model(name.split(".")[0]):
-        msg = f"model {shown(str(folder))}: config.json names no architecture that timm has (got {shown(name)})"
+        msg = f"model {shown(folder)}: config.json names no architecture that timm has (got {shown(name)})"
         raise ModelError(msg)
     for key, kind in (("pretrained_cfg", dict), ("label_names", list)):
         if not isinstance(config.get(key) or kind(), kind):
-            msg = f"model {shown(str(folder))}: {key} of config.json is no {kind.__name__} (got {shown(config[key])})"
+            msg = f"model {shown(folder)}: {key} of config.json is no {kind.__name__} (got {shown(config[key])})"
             raise ModelError(msg)
     module = _create(name, recipe, len(classes), pretrained=False)
     _config(module).update(config.get("pretrained_cfg") or {})
@@ -245,7 +245,7 @@ def _from_folder(folder: Path, recipe: ImageClassification, classes: Sequence[st
         return module, name, "random weights", False
     files = [folder / n for n in ("model.safetensors", "pytorch_model.bin") if (folder / n).is_file()]
     if not files:
-        msg = f"model {shown(str(folder))}: no model.safetensors there"
+        msg = f"model {shown(folder)}: no model.safetensors there"
         raise ModelError(msg)
     _require_size(module, config.get("pretrained_cfg") or {}, recipe)
     fits = _load_into(module, read_weights(files[0]), str(folder))

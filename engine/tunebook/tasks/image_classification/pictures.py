@@ -106,7 +106,7 @@ def decode(
     try:
         image = decode_file(path, scales or {}).image
     except RefusedError as refused:
-        msg = f"picture {shown(path)} cannot be read: {refused.reason}; run the checks again, or remove it"
+        msg = f"picture {shown(Path(path))} cannot be read: {refused.reason}; run the checks again, or remove it"
         raise DataError(msg) from None
     return middle.cut_square(image, side, size or side, resample)
 
@@ -229,7 +229,7 @@ class PictureReader:
             try:
                 self._keys[row] = bytes.fromhex(hash_file(path))[:16]
             except OSError as error:
-                msg = f"picture {shown(str(path))} cannot be read: {error.strerror or error}; run the checks again"
+                msg = f"picture {shown(Path(path))} cannot be read: {error.strerror or error}; run the checks again"
                 raise DataError(msg) from None
         return self._keys[row]
 
