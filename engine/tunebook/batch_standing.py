@@ -74,9 +74,7 @@ def standing(path: Path, source: Mapping[str, Any], parameters: Mapping[str, Any
         # A process that is killed between its first two files leaves no more than these.
         if path.is_dir() and {child.name for child in path.iterdir()} <= {"state.json", SOURCE, ".lock", LOCK}:
             return Standing("again")
-        msg = (
-            f"{shown(path)} is there, and `tunebook run` did not make it; name the run otherwise, or move it away"
-        )
+        msg = f"{shown(path)} is there, and `tunebook run` did not make it; name the run otherwise, or move it away"
         raise StorageError(msg)
     job = read_job(path / JOB)
     _check_same(path, job["parameters"], parameters)
