@@ -106,7 +106,7 @@ def _limit_memory() -> None:
 
 
 def _kibibytes() -> int:
-    """Return the most memory that this process has held; what getrusage says on Linux counts its parent's at the fork."""
+    """Return the most memory that this process held; what getrusage says on Linux counts its parent's, too."""
     with suppress(OSError, ValueError, StopIteration):
         lines = Path("/proc/self/status").read_text(encoding="ascii", errors="replace").splitlines()
         return int(next(line for line in lines if line.startswith("VmHWM:")).split()[1])
