@@ -14,6 +14,7 @@ from tunebook.group_metrics import BY_CLASS, WHOLE, Metric
 from tunebook.groups import Groups, cross_groups, make_groups
 from tunebook.names import plain_name
 from tunebook.outcomes import Outcomes, read_outcomes
+from tunebook.said_labels import require_columns, require_one_task
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -54,7 +55,7 @@ class BiasReport:
     Raises
     ------
     DataError
-        There are no predictions, or the settings name what is not there.
+        There are no predictions, they are not of one task, or the settings name what is not there.
     """
 
     def __init__(
@@ -71,11 +72,13 @@ class BiasReport:
         if not len(self.predictions):
             msg = "there are no predictions to compare; give a table with at least one row"
             raise DataError(msg)
+        require_columns(self.predictions)
         self.classes = (
             tuple(classes) if classes is not None else occurring_classes(self.predictions, multi_label=multi_label)
         )
         #: Names of the models: the baseline, if there is one, then the one that the report is about.
         self.models = model_names(self.predictions)
+        require_one_task(self.predictions, self.classes, multi_label=multi_label)
         present = set(self.predictions["split"].unique())
         #: Names of the splits, the most important first.
         self.splits = [name for name in _SPLITS if name in present] + sorted(present - set(_SPLITS))

@@ -61,7 +61,7 @@ def occurring_classes(predictions: pd.DataFrame, *, multi_label: bool) -> tuple[
     """Return the classes that occur in truth or prediction, numbers by size and words by the alphabet."""
     from tunebook.labels import split_label  # noqa: PLC0415
 
-    texts = [str(label) for column in ("truth", "prediction") for label in predictions[column].unique()]
+    texts = [str(label) for column in ("truth", "prediction") for label in predictions[column].dropna().unique()]
     return in_order({name for text in texts for name in split_label(text)} if multi_label else set(texts))
 
 

@@ -11,11 +11,13 @@ import pandas as pd
 from tunebook import figures
 from tunebook.baseline import SPLITS, metrics_table
 from tunebook.decision import Decision, in_words
+from tunebook.errors import DataError, StorageError
 from tunebook.events import read_scalars
 from tunebook.figures import Page, Picture, plain
 from tunebook.labels import encode, mistakes_confidence
 from tunebook.metrics import reliability
 from tunebook.monitors import curve, measured, words
+from tunebook.said_labels import require_columns, require_one_task
 from tunebook.storage import read_json
 from tunebook.verdict import Verdict
 
@@ -63,8 +65,21 @@ class Report:
     def predictions(self) -> pd.DataFrame:
         """Rows of ``predictions.parquet``: an example and a model each."""
         if self._predictions is None:
-            self._predictions = pd.read_parquet(self.run.path / "predictions.parquet")
+            self._predictions = self._read_predictions()
         return self._predictions
+
+    def _read_predictions(self) -> pd.DataFrame:
+        path = self.run.path / "predictions.parquet"
+        try:
+            found = pd.read_parquet(path)
+        except (OSError, ValueError) as error:
+            raise StorageError(f"cannot read {path}: {' '.join(str(error).split())[:200]}") from None
+        try:
+            require_columns(found)
+            require_one_task(found, self.classes, multi_label=self.multi_label)
+        except DataError as error:
+            raise DataError(f"{path} is not of this run: {error}") from None
+        return found
 
     def stages(self) -> pd.DataFrame:
         """

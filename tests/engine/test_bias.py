@@ -299,3 +299,36 @@ def test_derived_attributes_and_bins_are_marked_wherever_they_are_shown(tmp_path
     assert (kept["tone"]["derived"], kept["age"]["derived"]) == ("from the pictures' light", None)
     assert kept["age"]["groups"] == [f"up to {kept['age']['edges'][0]:g}", *kept["age"]["groups"][1:]]
     assert "are put into bins of about equal size: up to " in " ".join(kept["age"]["remarks"]["test"])
+
+
+@pytest.mark.parametrize("column", ["truth", "prediction"])
+def test_labels_that_are_none_of_the_given_classes_are_refused_and_do_not_count_as_right(
+    predictions: pd.DataFrame, column: str
+) -> None:
+    other = predictions.assign(**{column: predictions[column].replace("yes", "oui")})
+    with pytest.raises(DataError, match=f"a {column} that is none of the classes \\(first: 'oui'\\)"):
+        BiasReport(other, CLASSES)
+    with pytest.raises(DataError, match="none of the classes"):
+        BiasReport(other.assign(**{column: other[column] + "|no"}), CLASSES, multi_label=True)
+
+
+def test_a_label_that_is_missing_is_no_class_of_its_own(predictions: pd.DataFrame) -> None:
+    gone = predictions.assign(truth=predictions["truth"].where(predictions["id"] != "e3"))
+    with pytest.raises(DataError, match="2 rows of the predictions have a truth that is none of the classes"):
+        BiasReport(gone)
+    assert BiasReport(gone, multi_label=True).classes == CLASSES
+
+
+def test_examples_that_are_there_twice_or_have_two_truths_are_refused(predictions: pd.DataFrame) -> None:
+    with pytest.raises(DataError, match="1 predictions are of an example that its model has already"):
+        BiasReport(pd.concat([predictions, predictions.iloc[:1]]))
+    turned = predictions.assign(
+        truth=predictions["truth"].where(predictions.index != 3, "no" if predictions["truth"][3] == "yes" else "yes")
+    )
+    with pytest.raises(DataError, match="1 examples have another truth for another model \\(first: id 'e3'\\)"):
+        BiasReport(turned)
+
+
+def test_a_table_without_a_column_of_predictions_is_one_line(predictions: pd.DataFrame) -> None:
+    with pytest.raises(DataError, match="no column 'split'"):
+        BiasReport(predictions.drop(columns="split"))
