@@ -121,7 +121,7 @@ class Audit:
         """
         self._check(table, source)
         columns = self.columns
-        truth, words = self._labels(table[columns.truth]), Words(source, columns.truth)
+        truth, words = self._labels(table[columns.truth]), Words(source, columns.truth, multi_label=self.multi_label)
         words.require_classes(self._names(truth), len(table))
         settings = self._with_positive(self._names(truth))
         parts = [("tuned" if columns.baseline else "model", columns.prediction, columns.confidence)]
@@ -210,7 +210,9 @@ class Audit:
         is_prediction = column == self.columns.prediction
         said = self._labels(table[column])
         if self.threshold is not None and (is_prediction or not set(self._names(said)) <= set(names)):
-            return words.by_threshold(table[column], column, names, settings.positive, self.threshold)
+            by_score = words.by_threshold(table[column], column, names, settings.positive, self.threshold)
+            words.compare(column, by_score[0], truth)
+            return by_score
         same = words.match(column, said, truth, self._names)
         if same:
             said = np.array([self._renamed(label, same) for label in said.tolist()], dtype=object)

@@ -39,6 +39,8 @@ class Words:
         What the table is called.
     truth
         Name of the column with what is right.
+    multi_label
+        Whether a label names several classes.
 
     Attributes
     ----------
@@ -46,8 +48,8 @@ class Words:
         What a reader must know of it; one sentence each.
     """
 
-    def __init__(self, source: str, truth: str) -> None:
-        self._source, self._truth = source, truth
+    def __init__(self, source: str, truth: str, *, multi_label: bool = False) -> None:
+        self._source, self._truth, self._multi_label = source, truth, multi_label
         self.said: list[str] = []
 
     def require_classes(self, names: Sequence[str], rows: int) -> None:
@@ -98,19 +100,34 @@ class Words:
         if wanted not in ordered:
             msg = f"{self._source}: --positive {shown(positive)} is no class of column {shown(self._truth)}"
             raise DataError(f"{msg}; it has {_listed(ordered)}")
-        values = pd.to_numeric(scores, errors="coerce").to_numpy(dtype=np.float64, na_value=np.nan)
-        wrong = np.flatnonzero(~np.isfinite(values))
-        if len(wrong):
-            what = f"column {shown(column)} is no score in {len(wrong):,} rows (first: row {int(wrong[0]) + 1})"
-            raise DataError(f"{self._source}: {what}; leave --threshold out if it holds classes")
+        values = self._scores(scores, column)
         other = ordered[0] if wanted == ordered[1] else ordered[1]
         chosen = values >= threshold
         self.said.append(
-            f"Scores of column {shown(column)} of {threshold:g} and more are read as class {shown(wanted)}."
+            f"Scores of column {shown(column)}, from {values.min():g} to {values.max():g}, of {threshold:g} and more "
+            f"are read as class {shown(wanted)}: {chosen.sum():,} of {len(chosen):,} rows."
         )
         said = np.where(chosen, np.array(wanted, dtype=object), np.array(other, dtype=object))
         is_share = bool(((values >= 0.0) & (values <= 1.0)).all())
         return said, np.where(chosen, values, 1.0 - values) if is_share else None
+
+    def _scores(self, cells: pd.Series, column: str) -> np.ndarray:
+        """Read numbers with a decimal point or a decimal comma, shape (n,)."""
+        values = pd.to_numeric(cells, errors="coerce").to_numpy(dtype=np.float64, na_value=np.nan)
+        if not np.isfinite(values).any():
+            commas = pd.Series(cells.astype(str).to_numpy(dtype=object)).str.fullmatch(r"\s*[+-]?\d+(,\d+)?\s*")
+            if commas.all():
+                values = np.array([float(cell.replace(",", ".")) for cell in cells.astype(str)])
+                self.said.append(f"Numbers of column {shown(column)} are read as written with a decimal comma.")
+        wrong = np.flatnonzero(~np.isfinite(values))
+        if len(wrong):
+            first = int(wrong[0])
+            what = f"column {shown(column)} is no score in {len(wrong):,} rows"
+            raise DataError(
+                f"{self._source}: {what} (first: row {first + 1}, {shown(str(cells.iloc[first]), 40)}); write finite "
+                "numbers without a unit, or leave --threshold out if it holds classes"
+            )
+        return values
 
     def match(
         self, column: str, said: np.ndarray, truth: np.ndarray, names_of: Callable[[np.ndarray], list[str]]
@@ -147,7 +164,10 @@ class Words:
                 f"{self._source}: column {shown(column)} {what}, which has {_listed(classes)}; name the column of "
                 "classes, or write its values as they are named there"
             )
+        never = [name for name in classes if name not in {same.get(name, name) for name in names}]
         _refuse_separators(self._source, column, strange, classes)
+        if self._multi_label:  # otherwise "a/b" may be a class that the model never says
+            _refuse_separators(self._source, self._truth, never, names)
         if same:
             pairs = [f"{shown(name)} as {shown(same[name])}" for name in names if name in same]
             self.said.append(f"Column {shown(column)} spells classes otherwise and is read so: {_joined(pairs)}.")
@@ -157,8 +177,6 @@ class Words:
                 f"Column {shown(column)} says {_listed(strange)} in {rows:,} of {len(said):,} rows, which column "
                 f"{shown(self._truth)} never has: that counts as wrong."
             )
-        read = {same.get(name, name) for name in names}
-        never = [name for name in classes if name not in read]
         if never:
             rows = sum(any(name in never for name in names_of(np.array([label]))) * n for label, n in _counts(truth))
             self.said.append(
@@ -230,10 +248,10 @@ def _joined(words: Sequence[str]) -> str:
 
 
 def _refuse_separators(source: str, column: str, strange: Sequence[str], classes: Collection[str]) -> None:
-    """Refuse names that are several classes with something else than ``|`` between them."""
+    """Refuse names that are several classes of the other column, with something else than ``|`` between them."""
     for name in strange:
         for separator in (",", ";", "/"):
             parts = [part.strip() for part in name.split(separator)]
             if len(parts) > 1 and all(part in classes for part in parts):
-                msg = f"{source}: column {shown(column)} says {shown(name)}, which is several classes of the truth"
+                msg = f"{source}: column {shown(column)} says {shown(name)}, several classes of the other column"
                 raise DataError(f"{msg}; write them with | between them, and set --multi-label")

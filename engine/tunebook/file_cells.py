@@ -81,10 +81,11 @@ def _is_path(value: bytes) -> bool:
 
 def _found(text: str, folder: Path) -> str:
     """Return the first of the ways to read a path under which there is something; of none, the path without spaces."""
-    plain = text.strip()
-    if _FILE_URL.match(plain):
-        plain = unquote(_FILE_URL.sub("/", plain))
-    ways = [text, *(os.path.expanduser(way) for way in (plain, plain.replace("\\", "/")))]  # noqa: PTH111 - of many
+    written = _FILE_URL.sub("/", text.strip())
+    # Whoever puts file:// before a path by hand leaves a percent sign in it as it is.
+    plain = unquote(written) if written != text.strip() else written
+    some = (plain, plain.replace("\\", "/"), written)
+    ways = [text, *(os.path.expanduser(way) for way in some)]  # noqa: PTH111 - of many
     if not text.isascii():
         ways += [unicodedata.normalize(form, way) for form in ("NFC", "NFD") for way in ways[1:]]
     paths = [str(folder / way) for way in dict.fromkeys(ways)]

@@ -31,6 +31,14 @@ _SYSTEM = frozenset(
         "synofile_thumb",
     }
 )  # fmt: skip
+#: What folders of pictures and of what belongs to each of them are called, in lower case.
+_PICTURES = frozenset({"image", "images", "img", "imgs", "jpegimages", "photos", "pictures"})
+_COMPANIONS = frozenset(
+    {
+        "annotations", "gt", "ground_truth", "groundtruth", "labels", "label", "mask", "masks", "segmentation",
+        "segmentations", "segmentationclass", "segmentationobject", "depth", "depths",
+    }
+)  # fmt: skip
 _NAMED = 8
 _EXAMPLES = 3
 
@@ -407,6 +415,11 @@ class _Walk:
                 "; all class folders hold the same ones: if those are the classes, put them at the top" if alike else ""
             )
             remarks.append(("sub-folders", f"{text}: {_counted(self._nested)}{hint}"))
+        pictures = next((name for name in self.layout.classes if name.casefold() in _PICTURES), None)
+        beside = next((name for name in self.layout.classes if name.casefold() in _COMPANIONS), None)
+        if pictures and beside:
+            text = f"{shown(pictures)} and {shown(beside)} are taken for classes: each sub-folder is one"
+            remarks.append(("class folders", f"{text}; if they hold pictures and their masks, give a table of labels"))
         odd = [name for name in self.layout.classes if split_of(name) and not self.layout.splits]
         if odd:
             remarks.append(("class named as a split", f"{shown(odd[0])} is taken for a class: it has no class folders"))

@@ -79,7 +79,7 @@ def read_folder(
         raise DataError(msg)
     if not layout.classes:
         msg = f"{source}: found no class folders; put the files of each class in a sub-folder of its name"
-        raise DataError(msg)
+        raise DataError(f"{msg}{_tables_in(root)}")
     if layout.empty:
         other = next((f"; {text}" for kind, text in layout.remarks if kind == "left out"), "")
         msg = (
@@ -90,6 +90,12 @@ def read_folder(
     frame = pd.DataFrame([file[: len(columns)] for file in layout.files], columns=columns)
     frame.attrs["remarks"] = layout.remarks
     return frame
+
+
+def _tables_in(folder: Path) -> str:
+    """Name a table that lies in a folder, as what to give instead; nothing where none does."""
+    tables = sorted(path.name for path in folder.iterdir() if path.suffix.lower() in TABLE_SUFFIXES and path.is_file())
+    return f", or give data as the path of the table {shown(tables[0])} in it" if tables else ""
 
 
 def _is_text(name: str) -> bool:

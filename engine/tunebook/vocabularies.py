@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 #: Words for no and yes, by what they mean. They are taken for each other only where a column has no other words.
 _TRUTH_VALUES = {
-    "0": False, "false": False, "no": False, "n": False, "f": False,
+    "0": False, "false": False, "no": False, "n": False, "f": False, "-1": False,
     "1": True, "true": True, "yes": True, "y": True, "t": True,
 }  # fmt: skip
 _NUMBER = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?")
@@ -92,6 +92,8 @@ def alike(names: Collection[str]) -> list[list[str]]:
 
 
 def _folded(name: str) -> str:
+    if number_of(name) is not None:
+        return name  # the hyphen of -2 is a sign
     text = unicodedata.normalize("NFKC", name).casefold()
     text = "".join(" " if letter in "-_\N{EN DASH}\N{HYPHEN}" else letter for letter in text)
     # Marks without a width, such as a byte order mark, are seen by nobody.

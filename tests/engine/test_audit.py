@@ -118,7 +118,7 @@ def test_classes_in_another_spelling_are_matched_and_that_is_said(
         ([f"n{k}" for k in range(600)], ["n1"] * 600, "a value of its own in each of 600 rows"),
         (["a", "b"] * 300, [["a"], ["b"]] * 300, "600 cells of column 'p' hold a list .first: row 1.; name a column"),
         (["a", "b"] * 300, ["a", {"label": "b"}] * 300, "300 cells of column 'p' hold a mapping .first: row 2."),
-        (["a", "b"] * 300, ["a;b", "a", "b"] * 200, "says 'a;b', which is several classes.*--multi-label"),
+        (["a", "b"] * 300, ["a;b", "a", "b"] * 200, "says 'a;b', several classes.*--multi-label"),
         (["a", "b"] * 300, ["a", " "] * 300, r"300 rows have no value in column 'p' \(first: row 2\)"),
     ],
 )
@@ -144,6 +144,32 @@ def test_scores_are_read_with_a_threshold_and_tell_how_sure_they_are() -> None:
     ):
         with pytest.raises(DataError, match=words):
             _words(truth, said, threshold=0.5)
+
+
+def test_the_range_of_scores_and_what_they_say_is_told() -> None:
+    scores = np.where(np.array(_TRUTH) == 1, 80.0, 20.0)
+    notes = _words(_TRUTH, scores, threshold=0.5).settings.notes
+    assert "from 20 to 80, of 0.5 and more are read as class '1': 600 of 600 rows" in notes[0]
+
+
+def test_scores_of_the_other_class_are_remarked_on() -> None:
+    scores = np.where(np.array(_TRUTH) == 1, 0.25, 0.75)
+    notes = _words(_TRUTH, scores, threshold=0.5).settings.notes
+    assert "less often than chance" in notes[1]
+
+
+def test_scores_with_a_decimal_comma_are_read_and_percents_refused_by_example() -> None:
+    scores = [f"0,{75 if said else 25}" for said in _SAID]
+    report = _words(_TRUTH, scores, threshold=0.5)
+    assert set(report.predictions["confidence"]) == {0.75}
+    assert "decimal comma" in report.settings.notes[0]
+    with pytest.raises(DataError, match=r"row 1, '\d\d%'\); write finite numbers without a unit"):
+        _words(_TRUTH, [f"{75 if said else 25}%" for said in _SAID], threshold=0.5)
+
+
+def test_several_classes_with_other_marks_between_them_are_refused_in_either_column() -> None:
+    with pytest.raises(DataError, match="column 'y' says 'a,b', several classes of the other column"):
+        _words(["a,b", "a"] * 300, ["a|b", "a"] * 300, multi_label=True)
 
 
 def test_classes_that_one_column_alone_has_are_remarked_on() -> None:

@@ -47,6 +47,9 @@ def test_a_path_is_found_as_people_write_it(folder: Path, written: Any, found: s
 def test_addresses_stay_and_files_addresses_are_paths(folder: Path) -> None:
     assert file_of("https://example.org/a.png ", folder, None) == "https://example.org/a.png"
     assert file_of(f"file://{folder}/pics/1.png", folder, None) == f"{folder}/pics/1.png"
+    (folder / "50%20.png").touch()
+    for written in ("50%20.png", "50%2520.png"):
+        assert file_of(f"file://{folder}/{written}", folder, None) == f"{folder}/50%20.png"
 
 
 def test_bytes_are_kept_as_files(folder: Path) -> None:

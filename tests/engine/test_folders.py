@@ -212,6 +212,13 @@ def test_sub_folders_of_classes_are_read_and_named(tmp_path: Path) -> None:
     assert "put them at the top" not in said(read(tmp_path))
 
 
+@pytest.mark.parametrize(("other", "is_said"), [("Masks", True), ("labels", True), ("drawings", False)])
+def test_pictures_beside_their_masks_are_remarked_on(tmp_path: Path, other: str, *, is_said: bool) -> None:
+    fill(tmp_path / "images")
+    fill(tmp_path / other)
+    assert ("are taken for classes" in said(read(tmp_path))) == is_said
+
+
 def test_one_class_in_two_forms_of_unicode_is_one(tmp_path: Path) -> None:
     fill(tmp_path / "train" / unicodedata.normalize("NFC", "été"))
     fill(tmp_path / "test" / unicodedata.normalize("NFD", "été"))

@@ -133,6 +133,9 @@ def test_a_folder_without_classes_is_refused(tmp_path: Path, load: Callable[...,
     fill(tmp_path)
     with pytest.raises(DataError, match="found no class folders"):
         load(tmp_path)
+    (tmp_path / "labels.csv").touch()
+    with pytest.raises(DataError, match=r"of its name, or give data as the path of the table 'labels\.csv' in it"):
+        load(tmp_path)
 
 
 @pytest.mark.parametrize("name", ["nothing/here/at all", "no-such-folder", "missing.csv"])

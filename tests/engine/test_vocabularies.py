@@ -30,6 +30,13 @@ def test_words_for_yes_and_no_are_numbers_only_among_themselves() -> None:
     assert other_spellings(["0", "1"], ["no", "Yes"]) == {"no": "0", "Yes": "1"}
     assert other_spellings(["0", "1", "2"], ["no", "yes"]) == {}
     assert other_spellings(["no", "yes", "unsure"], ["0", "1"]) == {}
+    assert other_spellings(["-1", "1"], ["0", "1"]) == {"0": "-1"}
+    assert other_spellings(["-1", "0", "1"], ["0", "1"]) == {}
+
+
+def test_the_sign_of_a_number_is_no_hyphen() -> None:
+    assert other_spellings(["2", "1"], ["-2", "1"]) == {}
+    assert other_spellings(["-2", "1"], ["-2.00", "1"]) == {"-2.00": "-2"}
 
 
 @given(st.lists(st.text(max_size=5).map(class_name), unique=True), st.lists(st.text(max_size=5), unique=True))
