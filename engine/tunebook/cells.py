@@ -53,8 +53,9 @@ def text_of(value: object) -> str | None:
     for kinds, read in _READERS:
         if isinstance(value, kinds):
             return read(value)
-    what = "a list" if is_list(value) else f"of type {type(value).__name__}"
-    raise CellError(f"it is {what} ({shown(value, 40)})")
+    kind = "a mapping" if isinstance(value, dict) else f"of type {type(value).__name__}"
+    what = "a list" if is_list(value) else kind
+    raise CellError(f"it is {what} ({shown(value, 40)}); give one text or number in each row")
 
 
 def name_of(value: object) -> str | None:

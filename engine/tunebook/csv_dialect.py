@@ -430,7 +430,10 @@ class _Reading:
         """Return the cells of a row that has too many, if those beyond the columns are empty; refuse others."""
         if any(cell.strip() for cell in row[self._columns :]):
             reason = f"it has {len(row):,} cells, and the first line has {self._columns:,}"
-            raise _MisfitError(line, reason, f"quote texts that hold {self._dialect.separator!r}")
+            advice = f"quote texts that hold {self._dialect.separator!r}"
+            if self._columns == 1:
+                advice = "remove what stands above the line with the names of the columns"
+            raise _MisfitError(line, reason, advice)
         return row[: self._columns]
 
     def _look(self, cells: list[str], line: int) -> None:

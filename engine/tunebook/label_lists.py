@@ -65,11 +65,18 @@ def read_label_lists(values: Sequence[object], column: str) -> tuple[list[str], 
     labels = []
     for row, names in enumerate(found, 1):
         several = names if isinstance(names, list) else _parts(names, sign)
+        if sign != SEPARATOR and any(map(_is_torn, several)):
+            msg = f"column {shown(column)}, row {row:,}: {shown(names, 40)} is no list of names"
+            raise CellError(f"{msg}; write them with {SEPARATOR!r} between them")
         odd = next((name for name in several if SEPARATOR in name), None)
         if odd is not None:
             msg = f"column {shown(column)}, row {row:,}: class {shown(odd)} must not hold {SEPARATOR!r}; rename it"
             raise CellError(msg)
         labels.append(join_label(several))
+    if not remarks and labels and not any(SEPARATOR in label for label in labels):
+        example = next(filter(None, labels), "")
+        said = f"no example has more than one class, such as {shown(example)}; names are told apart by {SEPARATOR!r}"
+        remarks = [("labels", said)]
     return labels, remarks
 
 
@@ -142,6 +149,11 @@ def _refuse_vectors(found: Sequence[list[str] | str], column: str) -> None:
             "those that an example has"
         )
         raise CellError(msg)
+
+
+def _is_torn(name: str) -> bool:
+    """Whether a name has a bracket without the other one, or a quote: it was cut out of something else."""
+    return any(name.count(a) != name.count(b) for a, b in _BRACKETS.items()) or name.count('"') % 2 == 1
 
 
 def _parts(text: str, sign: str) -> list[str]:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import pandas as pd
 
-from tunebook.cells import CellError, id_of, is_list, name_of, read_cells, text_of
+from tunebook.cells import CellError, id_of, is_list, is_missing, name_of, read_cells, text_of
 from tunebook.data_place import is_dataset_id, require_place
 from tunebook.errors import DataError, did_you_mean, shown
 from tunebook.examples import Examples, make_splits
@@ -31,7 +31,11 @@ if TYPE_CHECKING:
     Remarks = list[tuple[str, str]]
 
 #: Columns that are read if they are there.
-_OWN = ("id", "split", "Split", "SPLIT")
+_OWN = ("id", "split", "Split", "SPLIT", "subset", "partition", "fold", "set")
+#: Different words in a column that names splits, at most.
+_MOST_WORDS = 20
+#: Rows among which names of columns are looked for where the first line has none of them.
+_MOST_LINES_ABOVE = 20
 #: Of more different names none are compared with others.
 _MOST_COMPARED = 2_000
 
@@ -167,13 +171,11 @@ def tidy(
         remarks += _alike(set(tidied[column]), f"values of column {shown(column)}")
     split = _split_column(frame)
     if split is not None:
-        names = frame[split].astype(str).map(split_of)
-        if names.isna().any():
-            bad = frame[split][names.isna().to_numpy()].iloc[0]
-            msg = f"{source}: split {shown(str(bad))} is not known; use train, validation or test"
-            raise DataError(msg)
-        tidied["split"] = names.to_numpy()
+        tidied["split"], said = _splits(frame[split], split, source)
+        remarks += said
         _refuse_mixed_names(tidied, source)
+    else:
+        remarks += _other_splits(frame, {content, recipe.label, *sensitive})
     tidied.attrs["remarks"] = [*frame.attrs.get("remarks", ()), *remarks]
     tidied.attrs["notes"] = frame.attrs.get("notes", ())
     return tidied
@@ -190,9 +192,16 @@ def _with_columns(frame: pd.DataFrame, wanted: Iterable[str], source: str) -> pd
             names = list(frame.attrs.get("columns", frame.columns))
             have = ", ".join(shown(str(name), 40) for name in names[:12])
             hint = did_you_mean(column, map(str, names))
-            raise DataError(f"{source}: no column {shown(column)}{hint}; it has {have}")
+            raise DataError(f"{source}: no column {shown(column)}{hint}; it has {have}{_below(frame, column)}")
         frame = frame.assign(**{column: frame[fits[0]]})
     return frame
+
+
+def _below(frame: pd.DataFrame, column: str) -> str:
+    """Say that the names of the columns stand below other lines, if they do."""
+    rows = frame.iloc[:_MOST_LINES_ABOVE].itertuples(index=False)
+    found = next((k for k, row in enumerate(rows, 1) if any(plain_name(str(cell)) == column for cell in row)), 0)
+    return f", and row {found} has {shown(column)}: remove what stands above the names of the columns" if found else ""
 
 
 def _split_column(frame: pd.DataFrame) -> str | None:
@@ -201,6 +210,43 @@ def _split_column(frame: pd.DataFrame) -> str | None:
         return "split"
     others = (str(name) for name in frame if str(name).lower() == "split")
     return next((name for name in others if frame[name].astype(str).map(split_of).notna().all()), None)
+
+
+def _splits(values: pd.Series, column: str, source: str) -> tuple[list[str], Remarks]:
+    """Return the split of each row, and say which of them several words were read as."""
+    written = ["" if is_missing(value) else str(value) for value in values]
+    blank = [row for row, word in enumerate(written, 1) if not plain_name(word)]
+    if blank:
+        raise DataError(
+            f"{source}: {len(blank):,} rows have no split in column {shown(column)} (first: row {blank[0]:,}); fill "
+            "them, remove the rows, or leave the column out"
+        )
+    known = {word: split_of(word) for word in dict.fromkeys(written)}
+    bad = next((word for word, split in known.items() if split is None), None)
+    if bad is not None:
+        raise DataError(f"{source}: split {shown(bad)} is not known; use train, validation or test")
+    words: dict[str, set[str]] = {}
+    for word, split in known.items():
+        words.setdefault(str(split), set()).add(plain_name(word).casefold())
+    said = [
+        ("splits", f"{' and '.join(shown(word) for word in sorted(several))} were all read as the split {split}")
+        for split, several in words.items()
+        if len(several) > 1
+    ]
+    return [str(known[word]) for word in written], said
+
+
+def _other_splits(frame: pd.DataFrame, used: Collection[str]) -> Remarks:
+    """Remark on a column that names splits under another name: it was not used, and the splits are cut anew."""
+    for column in frame:
+        first = next(iter(frame[column]), None)
+        if column in used or not isinstance(first, str) or split_of(first) is None:
+            continue
+        words = {word for word in frame[column] if isinstance(word, str)}
+        if len(words) <= _MOST_WORDS and len(set(map(split_of, words)) - {None}) > 1:
+            text = f"column {shown(str(column))} names splits and was not used; call it 'split' to keep them"
+            return [("splits", text)]
+    return []
 
 
 def _labels(values: pd.Series, recipe: Recipe) -> tuple[Sequence[str | None], Remarks]:

@@ -31,6 +31,8 @@ _FOREIGN = (
         "a pointer of Git LFS and not the file; fetch it with `git lfs pull`",
     ),
 )
+#: How a text begins that is no table, without spaces before it and in lower case; pages come in place of files.
+_PAGES = (b"<!doctype", b"<html", b"<?xml", b"<head", b"<error", b"<!--")
 #: Share of NUL bytes, at even or at odd places, from which bytes are taken for UTF-16 that lacks its mark.
 _WIDE = 0.25
 #: Share of NUL bytes from which something is no text.
@@ -54,6 +56,10 @@ def find_encoding(head: bytes) -> str:
     for mark, what in _FOREIGN:
         if head.startswith(mark):
             raise TableError(f"it is {what}")
+    if head.removeprefix(codecs.BOM_UTF8).lstrip()[:16].lower().startswith(_PAGES):
+        raise TableError(
+            "it is a web page or XML and no table, as servers send in place of a file; get the file itself"
+        )
     for mark, encoding in _MARKS:
         if head.startswith(mark):
             return encoding

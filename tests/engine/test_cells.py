@@ -46,7 +46,7 @@ def test_plain_values_have_a_name(value: Any, name: str | None) -> None:
     [
         (["a"], "a list"),
         (np.array(["a"]), "a list"),
-        ({"a": 1}, "of type dict"),
+        ({"a": 1}, "a mapping"),
         (b"\xff\xfe", "bytes that are no text in UTF-8"),
         (object, "of type type"),
     ],

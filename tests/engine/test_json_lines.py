@@ -24,6 +24,8 @@ if TYPE_CHECKING:
         (b'{"a": ' + b"[" * 100_000, "line 1: it is nested too deeply"),
         (b'{"a": ' + b"1" * 5_000 + b"}", "line 1: "),
         (b"\x1f\x8b\x08", "it is gzip"),
+        (b"\xef\xbb\xbf\n <!DOCTYPE html><title>404</title>", "it is a web page"),
+        (b"<?xml version='1.0'?>\n<Error/>", "it is a web page or XML"),
     ],
 )
 def test_what_is_no_object_is_refused_with_its_line(tmp_path: Path, raw: bytes, reason: str) -> None:

@@ -84,7 +84,7 @@ def test_signs_within_names_are_left_and_remarked_on() -> None:
 @pytest.mark.parametrize(
     ("values", "reason"),
     [
-        (["a", {"a": 1}], "row 2: it is of type dict"),
+        (["a", {"a": 1}], "row 2: it is a mapping"),
         (["a", '{"a": 1}'], "row 2: .* is no list of names"),
         ([["a"], [["b"]]], "row 2: it is a list"),
         ([["a"], ["x|y"]], r"row 2: class 'x\|y' must not hold '\|'; rename it"),
@@ -95,6 +95,21 @@ def test_signs_within_names_are_left_and_remarked_on() -> None:
 def test_other_labels_are_refused_by_column_and_row(values: list[Any], reason: str) -> None:
     with pytest.raises(CellError, match=f"column 'tags', {reason}"):
         labels(*values)
+
+
+@pytest.mark.parametrize(
+    "written", ["array(['{}', 'b'], dtype=object)", "['{}', 'b', 'c'", "frozenset({{'{}', 'b', 'c'}})", "({}, b, c)"]
+)
+def test_pieces_of_what_is_no_list_of_names_do_not_become_classes(written: str) -> None:
+    with pytest.raises(CellError, match=r"row 1: .* is no list of names; write them"):
+        labels(*(written.format(name) for name in "acdc"))
+
+
+def test_several_classes_an_example_of_which_no_example_has_several_are_remarked_on() -> None:
+    found, remarks = read_label_lists(["a/b", "b/c", ""], "tags")
+    assert found == ["a/b", "b/c", ""]
+    assert remarks == [("labels", "no example has more than one class, such as 'a/b'; names are told apart by '|'")]
+    assert read_label_lists(["a/b", "b|c"], "tags")[1] == []
 
 
 def test_names_that_look_like_several_classes_are_found() -> None:

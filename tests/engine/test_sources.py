@@ -193,6 +193,35 @@ def test_an_unknown_split_is_refused(tmp_path: Path, load: Callable[..., Example
         load(write(TABLE.assign(split=["train"] * 11 + ["holdout"]), tmp_path / "t.csv"))
 
 
+@pytest.mark.parametrize("suffix", ["csv", "parquet"])
+def test_rows_without_a_split_are_refused(tmp_path: Path, load: Callable[..., Examples], suffix: str) -> None:
+    with pytest.raises(DataError, match="2 rows have no split in column 'split' \\(first: row 11\\); fill them"):
+        load(write(TABLE.assign(split=["train"] * 10 + [None, None]), tmp_path / f"t.{suffix}"))
+
+
+def test_two_words_for_one_split_are_remarked_on(tmp_path: Path, load: Callable[..., Examples]) -> None:
+    frame = TABLE.assign(split=["train"] * 8 + ["Val", "evaluation", "test", "Test "])
+    said = dict(load(write(frame, tmp_path / "t.csv")).remarks)["splits"]
+    assert said == "'evaluation' and 'val' were all read as the split validation"
+
+
+@pytest.mark.parametrize("suffix", ["csv", "parquet"])
+def test_splits_under_another_name_are_remarked_on(tmp_path: Path, load: Callable[..., Examples], suffix: str) -> None:
+    frame = TABLE.assign(subset=["train"] * 8 + ["val"] * 2 + ["test"] * 2, other="train")
+    said = dict(load(write(frame, tmp_path / f"t.{suffix}")).remarks)["splits"]
+    assert said == "column 'subset' names splits and was not used; call it 'split' to keep them"
+
+
+def test_lines_above_the_names_of_the_columns_are_named(tmp_path: Path, load: Callable[..., Examples]) -> None:
+    for above, words in (
+        ("# tool, 2024\n", "row 1 has 'path': remove what stands above"),
+        ("Export\n", "line 2: .* remove what stands above"),
+    ):
+        (tmp_path / "t.csv").write_text(above + TABLE[["path", "label"]].to_csv(index=False))
+        with pytest.raises(DataError, match=words):
+            load(tmp_path / "t.csv")
+
+
 def test_a_missing_column_gets_a_suggestion(tmp_path: Path, load: Callable[..., Examples]) -> None:
     with pytest.raises(DataError, match="no column 'lable'; did you mean 'label'\\?; it has 'path', 'label', 'age'"):
         load(write(TABLE, tmp_path / "t.csv"), label="lable")

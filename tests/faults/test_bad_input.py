@@ -117,7 +117,7 @@ BAD_TEXTS: dict[str, tuple[dict[str, Any], type[TunebookError], list[str]]] = {
     "stray quote": ({"data": "{}/stray.csv"}, DataError, ["line 33", "followed by letters", "double the quotes"]),
     "a workbook": ({"data": "{}/workbook.csv"}, DataError, ["Excel workbook; unpack it, or save the sheet as CSV"]),
     "lists of words": ({"data": "{}/words.jsonl"}, DataError, ["column 'text', row 1: it is a list"]),
-    "a mapping": ({"data": "{}/mapping.jsonl"}, DataError, ["column 'label', row 1: it is of type dict"]),
+    "a mapping": ({"data": "{}/mapping.jsonl"}, DataError, ["column 'label', row 1: it is a mapping"]),
     "numbers to predict": ({"data": "{}/numbers.csv"}, DataError, ["numbers to be predicted", "cut the numbers"]),
     "hidden labels": ({"data": "{}/hidden.csv"}, DataError, ["the test split is empty", "as if it were hidden"]),
     "no training": ({"data": "{}/testing.csv"}, DataError, ["no example is for training"]),
