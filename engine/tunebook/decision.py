@@ -17,6 +17,8 @@ if TYPE_CHECKING:
     from tunebook.recipe import Recipe
 
 _BINARY = 2
+#: Validation examples of a class, below which the threshold chosen on them is remarked on.
+_FEW = 10
 #: Digits that tell any two 64-bit numbers apart.
 _DIGITS = 17
 
@@ -235,6 +237,10 @@ def in_words(decision: Mapping[str, Any], reached: Mapping[str, Any] | None = No
         if key in of
     ]
     there = f" There: {', '.join(figures)}." if figures else ""
+    fewest = min((reached or {}).get("support", {}).values(), default=_FEW)
+    if rule.kind != "fixed" and fewest < _FEW:
+        examples = f"{fewest} validation example{'' if fewest == 1 else 's'}"
+        there += f" It stands on {examples} of one class, too few to trust."
     baseline = decision.get("baseline")
     own = f" The baseline's own, by the same rule, is {baseline}." if baseline not in (None, threshold) else ""
     return f"{name} is said from a score of {threshold}, {how}.{there}{own}"

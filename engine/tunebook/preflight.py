@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING, Any
 
 from tunebook import errors
 from tunebook.errors import StorageError, TunebookError
+from tunebook.monitors import OF_ONE_CLASS
 from tunebook.storage import cache_folder, write_text
 
 if TYPE_CHECKING:
@@ -72,9 +73,10 @@ def refuse_beforehand(recipe: Recipe) -> None:
 
 
 def _asks_data(recipe: Recipe) -> bool:
-    """Say whether a recipe names something that must be in its data: a class, a column or a group."""
+    """Say whether a recipe names what its data must have: a class, a column or a group, or two classes."""
     names_classes = any(not isinstance(weights, str) for weights in (recipe.class_weights, recipe.sampler))
-    return names_classes or recipe.monitor.startswith("gap") or _differs(recipe, recipe.asked_of_data)
+    chooses = recipe.monitor.startswith("gap") or recipe.monitor in OF_ONE_CLASS
+    return names_classes or chooses or _differs(recipe, recipe.asked_of_data)
 
 
 def _asks_model(recipe: Recipe) -> bool:

@@ -27,10 +27,15 @@ def check(recipe: Recipe, *, with_model: bool) -> None:
     with_model
         Whether it says something of its model that could be wrong.
     """
-    from tunebook.choices import require_named  # noqa: PLC0415 - pandas and torch come after the threads are set up
+    # pandas and torch come after the threads are set up
+    from tunebook.choices import require_named  # noqa: PLC0415
+    from tunebook.findings import few_examples  # noqa: PLC0415
 
     task = get_task(recipe.task)
     examples = task.load_examples(recipe)
+    for finding in few_examples(examples, recipe.min_per_class) if recipe.on_problem == "drop" else ():
+        # A third class that will be dropped leaves two.
+        examples = examples.without(finding.drop, finding.drop_classes)
     require_named(recipe, examples)
     if with_model:
         model = task.load_model(recipe, examples.classes)

@@ -87,7 +87,9 @@ class Recipe(BaseModel):
     #: Parameters of which more works against over-fitting, in words.
     regularisers: ClassVar[str] = "dropout, weight_decay"
     #: Parameters that name a column or a group of the data, and those that a model may not allow.
-    asked_of_data: ClassVar[tuple[str, ...]] = ("label", "sensitive", "mitigate", "mitigate_by")
+    asked_of_data: ClassVar[tuple[str, ...]] = (
+        "label", "sensitive", "mitigate", "mitigate_by", "threshold", "positive",
+    )  # fmt: skip
     asked_of_model: ClassVar[tuple[str, ...]] = ("model", "weights")
 
     data: str = field("demo", "demo, a folder, a CSV/Parquet/JSONL file, or a Hugging Face dataset id", "Data")

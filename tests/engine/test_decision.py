@@ -177,3 +177,14 @@ def test_what_a_threshold_leaves_undefined_is_told_so() -> None:
     scores, truth = _scores([0.9, 0.1]), np.array([1, 0])
     said = in_words(decision, measure(scores, truth, CLASSES, Decision(1, 0.99)))
     assert "precision undefined, recall 0.000" in said
+
+
+@pytest.mark.parametrize(
+    ("rare", "rule", "is_said"), [(1, "f1", True), (9, "f1", True), (10, "f1", False), (1, 0.3, False)]
+)
+def test_a_threshold_chosen_on_few_examples_says_so(rare: int, rule: float | str, *, is_said: bool) -> None:
+    truth = np.array([1] * rare + [0] * 30)
+    scores = _scores([0.9] * rare + [0.1] * 30)
+    decision = {"positive": "spam", "threshold": 0.3, "chosen_by": rule, "baseline": None}
+    said = in_words(decision, measure(scores, truth, CLASSES, Decision(1, 0.3)))
+    assert (f"stands on {rare} validation example" in said) == is_said

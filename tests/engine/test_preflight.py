@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import shutil
 import subprocess
+from contextlib import nullcontext
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -70,6 +72,10 @@ def test_nothing_is_loaded_for_what_any_data_and_model_allow(recipe: Any, asked:
         Picture(image_size=64),
         Picture(class_weights={"oak": 2.0}),
         Picture(monitor="gap"),
+        Picture(monitor="roc_auc"),
+        Picture(threshold="f1"),
+        Picture(threshold=0.3),
+        Picture(positive="oak"),
         Picture(sensitive=["age"]),
         Text(max_length=4000),
         Text(text="tweet"),
@@ -110,6 +116,7 @@ def test_a_check_that_dies_refuses_nothing(output: bytes, monkeypatch: pytest.Mo
         ({"model": "/etc/passwd"}, ModelError, "no such folder"),
         ({"sensitive": ["age"]}, DataError, "no column 'age'"),
         ({"monitor": "gap"}, RecipeError, "monitor"),
+        ({"positive": "oka"}, RecipeError, "positive='oka': no such class; did you mean 'oak'?"),
         ({"mitigate": "reweight"}, RecipeError, "no sensitive column"),
     ],
 )
@@ -120,6 +127,19 @@ def test_what_does_not_fit_is_one_line(
     with pytest.raises(kind, match=r"^[^\n]*$") as caught:
         check(Picture(**(base | values)), with_model=True)
     assert line in str(caught.value)
+
+
+@pytest.mark.parametrize(("third", "is_refused"), [(6, True), (1, False)])
+def test_a_class_that_will_be_dropped_does_not_count(
+    tmp_path: Path, photos: Path, third: int, *, is_refused: bool
+) -> None:
+    shutil.copytree(photos, tmp_path / "photos")
+    (tmp_path / "photos" / "ash").mkdir()
+    for number in range(third):
+        shutil.copy(photos / "elm" / f"{number}.png", tmp_path / "photos" / "ash")
+    recipe = Picture(data=str(tmp_path / "photos"), threshold=0.3)
+    with pytest.raises(RecipeError, match="there are 3") if is_refused else nullcontext():
+        check(recipe, with_model=False)
 
 
 def test_a_refused_recipe_leaves_no_run_directory(photos: Path, tmp_path: Path) -> None:
