@@ -130,6 +130,9 @@ def test_forced_colours_leave_curves_dots_and_chosen_tabs_visible(
     for tabs in (opened.locator(".jp-Tunebook-Tabs [role=tab]"), opened.locator(".tb-tab:visible")):
         chosen, other = tabs.nth(0).evaluate(back), tabs.nth(1).evaluate(back)
         assert chosen != other
+        system = "e => { const probe = e.appendChild(document.createElement('i')); probe.style.color = 'HighlightText';"
+        system += " const color = getComputedStyle(probe).color; probe.remove(); return color; }"
+        assert tabs.nth(0).evaluate("e => getComputedStyle(e).color") == opened.evaluate(system)
     assert opened.locator(".jp-Tunebook-Dot").evaluate(back) != opened.evaluate(back)
     surface = opened.evaluate("e => { e.style.color = 'Canvas'; return getComputedStyle(e).color; }")
     stroke = opened.locator(".tb-key line").first.evaluate("line => getComputedStyle(line).stroke")

@@ -392,11 +392,11 @@ export class Chart {
       const next = this._marks.slice(index + 1).find(other => other.x > mark.x);
       const end = next ? plot.valToPos(next.x, 'x', true) : Infinity;
       const room = Math.min(end, left + width) - x - 4 * ratio;
-      let text = fitted(ctx, mark.words, room);
+      let text = fitted(ctx, mark.words, room, own !== null);
       let place = x + 2 * ratio;
       if (text.length < Math.min(mark.words.length, 4) && end > left + width) {
         // At the right edge there is more room before the line than after it.
-        text = fitted(ctx, mark.words, x - free - 6 * ratio);
+        text = fitted(ctx, mark.words, x - free - 6 * ratio, own !== null);
         place = x - 2 * ratio - ctx.measureText(text).width;
       }
       ctx.globalAlpha = 1;
@@ -670,13 +670,21 @@ function logSplits(low: number, high: number): number[] {
   return splits;
 }
 
-function fitted(ctx: CanvasRenderingContext2D, words: string, room: number): string {
-  if (ctx.measureText(words).width <= room) {
+/** Shorten words to a width: at their end, or in the middle where names begin alike and differ at theirs. */
+function fitted(ctx: CanvasRenderingContext2D, words: string, room: number, isName: boolean): string {
+  const fits = (text: string) => ctx.measureText(text).width <= room;
+  if (fits(words)) {
     return words;
   }
-  let text = words;
-  while (text && ctx.measureText(`${text}…`).width > room) {
-    text = text.slice(0, -1);
+  // What a name stands for gives way before the name does.
+  const signs = [...(isName ? words.replace(/: [^:]*$/, '') : words)];
+  for (let kept = signs.length - (isName && fits(signs.join('')) ? 0 : 1); kept > 0; kept -= 1) {
+    const head = isName ? Math.floor(kept * 0.3) : kept;
+    const tail = signs.slice(signs.length - (kept - head));
+    const text = kept === signs.length ? signs.join('') : `${signs.slice(0, head).join('').trimEnd()}…${tail.join('')}`;
+    if (fits(text)) {
+      return text;
+    }
   }
-  return text ? `${text.trimEnd()}…` : '';
+  return '';
 }

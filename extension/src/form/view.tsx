@@ -128,13 +128,13 @@ export function FormView(props: IFormViewProps): JSX.Element {
   const searching = sweepOf(search) !== undefined;
   return (
     <div className="jp-Tunebook-Form">
-      <header className="jp-Tunebook-Form-header">
+      <div className="jp-Tunebook-Form-header">
         <div>
           <h2>{props.title || form.title || form.name}</h2>
           {form.summary && <p>{form.summary}</p>}
         </div>
         <Cost form={form} model={values.model} />
-      </header>
+      </div>
       <div className="jp-Tunebook-Form-body">
         <FormComponent
           schema={schema as RJSFSchema}

@@ -21,6 +21,9 @@ export interface IProgress {
   /** Number of that heading, from 1, and how many there are. */
   readonly step: number;
   readonly steps: number;
+  /** Number of that cell, from 1, and how many there are: all that is known of a notebook without headings. */
+  readonly cell: number;
+  readonly cells: number;
   readonly training: ITraining | undefined;
 }
 
@@ -45,7 +48,7 @@ export function headingAbove(cells: readonly ICellText[], index: number): Omit<I
       }
     }
   });
-  return { title, step, steps };
+  return { title, step, steps, cell: Math.max(0, index) + 1, cells: cells.length };
 }
 
 /** The words of the first heading of a text, without the signs that make it one. */
@@ -56,8 +59,8 @@ function firstHeading(source: string): string {
 
 /** Say in a few words how far a notebook is: "Tune (8 of 14) · epoch 2 of 6 · 1:12 left". */
 export function progressWords(progress: IProgress): string {
-  const { title, step, steps, training } = progress;
-  const place = title ? trans.__('%1 (%2 of %3)', title, step, steps) : trans.__('running');
+  const { title, step, steps, cell, cells, training } = progress;
+  const place = title ? trans.__('%1 (%2 of %3)', title, step, steps) : trans.__('cell %1 of %2', cell, cells);
   const parts = [place];
   if (training && isUnderWay(training)) {
     if (training.paused) {

@@ -83,13 +83,13 @@ export class RunPage extends ReactWidget {
       const { comparison } = this;
       return (
         <div className="jp-Tunebook-Page-body">
-          <header className="jp-Tunebook-Page-header">
+          <div className="jp-Tunebook-Page-header">
             <h2>
               {comparison.runs.length > 2
                 ? trans.__('%1 runs side by side', comparison.runs.length)
                 : comparison.runs.map(run => run.name).join(trans.__(' against '))}
             </h2>
-          </header>
+          </div>
           <CurvesHost feed={feed} title={trans.__('Curves')} canCommand={false} />
           <Comparison comparison={comparison} open={parts.openRun} />
         </div>
@@ -183,7 +183,7 @@ function SinglePage(props: {
   ];
   return (
     <div className="jp-Tunebook-Page-body">
-      <header className="jp-Tunebook-Page-header" data-tunebook-run={row.path} data-below={isBelow(row) || undefined}>
+      <div className="jp-Tunebook-Page-header" data-tunebook-run={row.path} data-below={isBelow(row) || undefined}>
         <span className={`jp-Tunebook-Dot jp-Tunebook-state-${mark(row)}`} />
         <h2 title={row.path}>
           {row.star ? '★ ' : ''}
@@ -219,7 +219,7 @@ function SinglePage(props: {
               </button>
             ))}
         </span>
-      </header>
+      </div>
       <RunNotes row={row} />
       <Tabs tabs={tabs.filter(([, , isThere]) => isThere)} current={tab} onChange={setTab} />
       <div className="jp-Tunebook-Page-tab" role="tabpanel" data-tab={tab}>

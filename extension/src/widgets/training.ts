@@ -61,7 +61,7 @@ class TrainingBar {
   ) {
     this.node = element('section', 'tb-training');
     this.node.setAttribute('aria-label', 'Training');
-    const head = element('header', 'tb-head');
+    const head = element('div', 'tb-head');
     const title = element('h3', 'tb-title');
     title.textContent = 'Training';
     this._figures = element('span', 'tb-training-figures');
