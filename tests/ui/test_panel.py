@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from playwright.sync_api import expect
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -192,6 +193,21 @@ def test_controls_are_named_and_go_back_when_refused(panel: Page) -> None:
     assert parameters(panel)["lr"] > 0.002
     panel.get_by_role("tab", name="Regularisation").click()
     assert panel.get_by_text("this model has no such place").is_visible()
+
+
+def test_what_was_entered_is_undone_while_the_box_has_the_focus(panel: Page) -> None:
+    panel.get_by_role("tab", name="Schedule").click()
+    epochs = panel.get_by_role("spinbutton", name="epochs")
+    before = int(epochs.input_value())
+    epochs.fill(f"{before + 5}")
+    epochs.press("Enter")
+    wait_for(panel, "epochs", before + 5)
+    epochs.press("Control+z")
+    wait_for(panel, "epochs", before)
+    expect(epochs).to_have_value(str(before))
+    epochs.press("Control+y")
+    wait_for(panel, "epochs", before + 5)
+    expect(epochs).to_have_value(str(before + 5))
 
 
 def test_the_warning_makes_the_change_that_fits(panel: Page) -> None:

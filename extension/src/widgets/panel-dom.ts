@@ -93,6 +93,8 @@ export function onEntered(box: HTMLInputElement, act: (value: string) => void): 
   const enter = (): void => {
     if (typed) {
       typed = false;
+      // What is entered is no longer being written: what comes back may take its place, and Ctrl+Z is the panel's.
+      box.dataset.shown = box.value;
       act(box.value);
     }
   };
