@@ -32,6 +32,8 @@ _GIVEN = {
 _OPTIONAL = ("findings", "baseline")
 #: Parameters of the data that do not decide which examples are read.
 _NOT_READ = frozenset({"on_problem", "min_per_class", "image_size", "max_length", "match_case"})
+#: Parameters that another recipe may have: researchers loop over seeds on one split. ``tune`` loads the model again.
+_FREE = frozenset({"seed"})
 #: Parameters that decide how a model is loaded, where a recipe has them.
 _LOADED = ("model", "weights", "adapter", "lora_rank", "lora_alpha", "image_size", "max_length", "multi_label", "seed")
 #: Seconds after which a step says that it works, and between two times that it says so.
@@ -135,7 +137,7 @@ def loading(recipe: Recipe, classes: tuple[str, ...]) -> dict[str, Any]:
 def _require_same(name: str, what: str, before: Mapping[str, Any], recipe: Recipe, cells: str) -> None:
     for parameter, value in before.items():
         now = getattr(recipe, parameter, value)
-        if now != value:
+        if now != value and parameter not in _FREE:
             msg = (
                 f"{name}: {what} with {parameter}={shown(value)}, and the recipe has {shown(now)}; "
                 f"run the cells from {cells!r} on again"

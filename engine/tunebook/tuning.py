@@ -331,11 +331,19 @@ class Session:
         ]
         said = [f"control: {line}" for line in (*self._words, *trainer.commands.words)]
         said += [f"resume: {self._versions}"] * bool(self._versions)
+        seed = self._seed_of_examples()
+        said += [f"seed: {recipe.seed}; the examples and their splits stay as read with seed={seed}"] * (
+            seed != recipe.seed
+        )
         said += [*(f"cache: {line}" for line in self.features.words), *filter(None, [self.features.summary()])]
         said += [self._problem] if self._problem else []
         names = f"{'epoch':>5}  {'train loss':>10}  {'valid loss':>10}  {'accuracy':>10}  {'macro-F1':>10}"
         names += f"  {chosen}" * bool(chosen) + "    trains"
         return "\n".join(["  ".join(head), *([names, *rows] if rows else []), *said])
+
+    def _seed_of_examples(self) -> int:
+        seed: int = self.examples.read_with.get("seed", self.recipe.seed)
+        return seed
 
     def _say(self, *, durable: bool = True, **changes: Any) -> None:  # noqa: ANN401
         if "phase" in changes:
@@ -401,6 +409,8 @@ class Session:
             "data": {
                 "source": self.examples.source, "sha256": self.examples.fingerprint(), "examples": len(self.examples),
                 "classes": list(self.examples.classes),
+                # Only where it is another than the run's: a replay from the recipe alone would draw other splits.
+                **({"seed": seed} if (seed := self._seed_of_examples()) != self.recipe.seed else {}),
             },
             "model": {"name": self.model.name, "origin": self.model.origin, "sha256": self.model.fingerprint},
         }  # fmt: skip

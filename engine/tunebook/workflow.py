@@ -14,12 +14,12 @@ from tunebook.choices import require_named
 from tunebook.cost import measure
 from tunebook.decision import Decider
 from tunebook.devices import Devices
-from tunebook.errors import TunebookError
+from tunebook.errors import InterruptError, StepError, TunebookError
 from tunebook.features import Features
 from tunebook.findings import Finding
 from tunebook.machine import plain_bars
 from tunebook.room import require_room, room_of
-from tunebook.steps import loading, reading, step
+from tunebook.steps import in_kernel, loading, reading, step
 from tunebook.trying import try_model
 from tunebook.tuning import Session, Tuning
 
@@ -42,6 +42,8 @@ plain_bars()
 _last_features: tuple[Any, ...] = ()
 #: What was measured last of a cost, with what it was measured for: the panel shows what loading has looked at.
 _last_cost: tuple[Any, ...] = ()
+#: The tuning begun last, and the model that it trains.
+_last_tuning: tuple[Tuning[Run], Model] | None = None
 
 
 @step("reads the examples")
@@ -173,6 +175,8 @@ def known_cost(recipe: Recipe, examples: Examples, model: Model) -> CostModel | 
     if not (_last_cost and _last_cost[0] is examples and _last_cost[1] is model and _last_cost[2].covers(recipe)):
         try:
             _last_cost = (examples, model, measure_cost(recipe, examples, model))
+        except InterruptError:
+            raise
         except TunebookError:
             return None
     found: CostModel = _last_cost[2]
@@ -203,8 +207,8 @@ def tune(
     examples
         What to train on, after the checks.
     model
-        The model; its weights are changed. One that was tuned before is loaded again first, so that a cell that is run
-        twice, with another recipe, begins where it began the first time.
+        The model; its weights are changed. One that was tuned before, or loaded with another seed, is loaded again
+        first, so that a cell that is run twice, with another recipe, begins where it began the first time.
     baseline
         Measured before, for the report.
     findings
@@ -217,11 +221,14 @@ def tune(
 
     Raises
     ------
+    StepError
+        A tuning of this model, or in a notebook any, goes on.
     TunebookError
         At once for what is wrong beforehand; from awaiting it for what goes wrong later.
     """
-    global _last_features, _last_cost  # noqa: PLW0603
-    if model.is_tuned:
+    global _last_features, _last_cost, _last_tuning  # noqa: PLW0603
+    _require_at_rest(model)
+    if model.is_tuned or model.loaded_with.get("seed", recipe.seed) != recipe.seed:
         fresh = load_model(recipe, examples)
         for item in fields(model):
             setattr(model, item.name, getattr(fresh, item.name))
@@ -232,7 +239,21 @@ def tune(
     dropped = findings.dropped() if findings is not None else {}
     features = _features(recipe, examples, model)
     session = Session(task, recipe, examples, model, features.reader, baseline, dropped, features)
-    return Tuning(session.work, session.describe, session.run)
+    tuning = Tuning(session.work, session.describe, session.run)
+    _last_tuning = tuning, model
+    return tuning
+
+
+def _require_at_rest(model: Model) -> None:
+    """Refuse a second tuning while one goes on: both would change the weights of one model, or share a kernel."""
+    if _last_tuning is None or _last_tuning[0].done() or not (_last_tuning[1] is model or in_kernel()):
+        return
+    run = _last_tuning[0].run
+    msg = (
+        f"tune: run {run.name} still trains; wait for it, or stop it first: the bar's Stop, "
+        f"or `tunebook control {run.path} stop`"
+    )
+    raise StepError(msg)
 
 
 def _features(recipe: Recipe, examples: Examples, model: Model) -> Features:

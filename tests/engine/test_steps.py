@@ -11,7 +11,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from tunebook import steps, tuning
+from tunebook import steps, tuning, workflow
 from tunebook.baseline import Baseline
 from tunebook.errors import InterruptError, StepError, TrainingError, TunebookError
 from tunebook.examples import Examples
@@ -56,7 +56,7 @@ def test_a_text_in_the_place_of_a_result_names_the_cells(name: str, cells: str) 
 
 
 @pytest.mark.parametrize(
-    ("values", "cells"), [({"seed": 1}, "Data"), ({"data": "x"}, "Data"), ({"model": "x"}, "Model")]
+    ("values", "cells"), [({"test_fraction": 0.3}, "Data"), ({"data": "x"}, "Data"), ({"model": "x"}, "Model")]
 )
 def test_a_recipe_that_changed_since_names_the_parameter(values: dict[str, Any], cells: str) -> None:
     first = recipe()
@@ -67,8 +67,45 @@ def test_a_recipe_that_changed_since_names_the_parameter(values: dict[str, Any],
 
 def test_what_only_training_reads_may_change() -> None:
     first = recipe()
-    later = first.changed(lr=0.5, epochs=9, freeze="none", unfreeze=[], dropout=0.2, class_weights="balanced")
+    later = first.changed(seed=7, lr=0.5, epochs=9, freeze="none", unfreeze=[], dropout=0.2, class_weights="balanced")
     require("tune", {"recipe": later, "examples": examples(first), "model": model(first), "baseline": None})
+
+
+@pytest.mark.parametrize("error", [InterruptError("stop"), KeyboardInterrupt(), asyncio.CancelledError()])
+def test_an_interrupt_while_the_cost_is_measured_is_not_swallowed(
+    error: BaseException, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def interrupted(*_: Any) -> None:
+        raise error
+
+    monkeypatch.setattr(workflow, "measure_cost", interrupted)
+    monkeypatch.setattr(workflow, "_last_cost", ())
+    first = recipe()
+    with pytest.raises(type(error)):
+        workflow.known_cost(first, examples(first), model(first))
+
+
+def test_a_second_tuning_is_refused_while_the_first_goes_on(monkeypatch: pytest.MonkeyPatch) -> None:
+    ends = threading.Event()
+    run: Any = SimpleNamespace(name="first", path="runs/first")
+    first = recipe()
+    trained = model(first)
+    going: tuning.Tuning[Any] = tuning.Tuning(lambda _: ends.wait(30), lambda: "", run)
+    monkeypatch.setattr(workflow, "_last_tuning", (going, trained))
+    try:
+        with pytest.raises(StepError, match=r"run first still trains; wait for it, or stop it first.*runs/first stop"):
+            workflow.tune(first, examples(first), trained)
+    finally:
+        ends.set()
+    going.result(30)
+
+    # At rest it goes on: another seed draws another head, so that the model is loaded again.
+    def loaded(*_: Any) -> None:
+        raise TrainingError("loads again")
+
+    monkeypatch.setattr(workflow, "load_model", loaded)
+    with pytest.raises(TrainingError, match="loads again"):
+        workflow.tune(first.changed(seed=5), examples(first), trained)
 
 
 def test_classes_and_a_baseline_of_other_examples_are_refused() -> None:
