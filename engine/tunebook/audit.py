@@ -14,6 +14,7 @@ from tunebook.bias import BiasReport, Settings
 from tunebook.errors import DataError, did_you_mean, shown
 from tunebook.fairness import PREFIX
 from tunebook.labels import join_label, split_label
+from tunebook.opening import is_file
 from tunebook.table_file import read_table
 from tunebook.vocabularies import class_name, other_spellings
 
@@ -95,7 +96,7 @@ class Audit:
         DataError
             It cannot be read, or see :meth:`of_table`.
         """
-        if not path.is_file():
+        if not is_file(path):
             msg = f"{shown(path)}: no such file; give a .csv, .tsv, .parquet or .jsonl of predictions"
             raise DataError(msg)
         columns = self.columns

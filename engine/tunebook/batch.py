@@ -28,6 +28,7 @@ from tunebook.adoption import JOB, SOURCE, adopt
 from tunebook.data_place import require_place
 from tunebook.errors import NotebookError, RecipeError, StorageError, TunebookError, shown
 from tunebook.feature_store import wanted_limit
+from tunebook.opening import is_folder, is_there
 from tunebook.parameters import settle_parameters
 from tunebook.preflight import refuse_beforehand
 from tunebook.progress import safe
@@ -603,13 +604,13 @@ def _check_output(output: Path, notebook: Path) -> None:
     if output.suffix != SUFFIX:
         msg = f"cannot write {shown(output)}: a notebook's name ends in {SUFFIX}; try {shown(f'{output}{SUFFIX}')}"
         raise NotebookError(msg)
-    if output.is_dir():
+    if is_folder(output):
         msg = f"cannot write {shown(output)}: it is a folder; name a file"
         raise NotebookError(msg)
-    if output.exists() and notebook.exists() and output.samefile(notebook):
+    if is_there(output) and is_there(notebook) and output.samefile(notebook):
         msg = f"{shown(output)} is the notebook to run, which is never replaced; choose another --out"
         raise NotebookError(msg)
-    folder = next(parent for parent in output.absolute().parents if parent.exists())
+    folder = next(parent for parent in output.absolute().parents if is_there(parent))
     if not folder.is_dir() or not os.access(folder, os.W_OK):
         msg = f"cannot write {shown(output)}: {folder} is no folder that you may write to; choose another --out"
         raise NotebookError(msg)

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Protocol
 from tunebook.batch import check_notebook
 from tunebook.batch_child import Job, Outcome
 from tunebook.batch_standing import standing
+from tunebook.opening import from_home
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -77,7 +78,7 @@ class Batch:
 
     def path(self, name: str) -> Path:
         """Return the directory of a run."""
-        return self.runs_dir.expanduser() / name
+        return from_home(self.runs_dir) / name
 
     def missing(self) -> list[RunSet]:
         """Return the sets whose runs were not finished at the beginning."""

@@ -7,6 +7,7 @@ import json
 from typing import TYPE_CHECKING, Any
 
 from tunebook.errors import NotebookError, StorageError, shown
+from tunebook.opening import is_folder
 from tunebook.progress import read_state
 from tunebook.runs import Run, State
 from tunebook.spreadsheets import harmless, write_csv
@@ -72,7 +73,7 @@ def check_place(path: Path) -> None:
     if path.suffix.lower() not in _WRITERS:
         msg = f"table {shown(path)}: the name must end in {', '.join(_WRITERS)}"
         raise NotebookError(msg)
-    if path.is_dir():
+    if is_folder(path):
         msg = f"table {shown(path)} is a folder; name a file"
         raise NotebookError(msg)
 

@@ -263,6 +263,10 @@ def _call(arguments: Sequence[str] | None) -> int:
     except RecursionError:
         _complain("a file is nested too deeply to be read")
         return 1
+    except OSError as error:
+        where = f"{shown(str(error.filename))}: " if error.filename is not None else ""
+        _complain(f"{where}{error.strerror or error}")
+        return 1
     return code if isinstance(code, int) else 0
 
 

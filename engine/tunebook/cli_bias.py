@@ -10,6 +10,7 @@ from typer.core import TyperCommand
 
 from tunebook.cli_tables import print_table
 from tunebook.errors import StorageError, TunebookError
+from tunebook.opening import from_home
 from tunebook.progress import safe
 
 if TYPE_CHECKING:
@@ -86,7 +87,7 @@ def report_command(
     )
     report = BiasReport(known.predictions, known.classes, multi_label=known.multi_label, settings=settings)
     gallery = None if examples is None else report.mistakes(examples, run.state().task)
-    folder = (out or run.path / "report").expanduser()
+    folder = from_home(out or run.path / "report")
     _finish(report, folder, gallery)
     _put_remedies(run, report, folder)
 
@@ -146,10 +147,10 @@ def audit_command(
     columns = Columns(truth, prediction, tuple(sensitive), baseline, confidence, split, id_)
     settings: Settings = Settings(minimum, draws, seed, positive, read_derived(derived or []), tuple(note or ()))
     audit = Audit(columns, multi_label=multi_label, settings=settings, threshold=threshold)
-    report = audit.of_file(file.expanduser())
+    report = audit.of_file(from_home(file))
     for remark in report.settings.notes[len(settings.notes) :]:
         typer.echo(f"{safe(remark)}\n")
-    _finish(report, (out or Path(f"{file.stem}-bias")).expanduser(), None)
+    _finish(report, from_home(out or Path(f"{file.stem}-bias")), None)
 
 
 def _examples(run: Run) -> Examples | None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from os.path import lexists
 from pathlib import Path
 from typing import Annotated
 
@@ -29,7 +30,7 @@ def handout_command(
 
     run = Run.open(name, runs_dir)
     file = out or Path(f"{run.name}.html")
-    if file.exists():
+    if lexists(file):
         raise StorageError(f"{file} is there already; name another file with --out, or remove it")
     write_text(file, write_handout(run.path))
     typer.echo(safe(file))

@@ -9,17 +9,17 @@ import secrets
 import time
 from contextlib import suppress
 from dataclasses import dataclass
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn
 
 from tunebook.errors import RecipeError, did_you_mean, shown
-from tunebook.opening import open_plain, open_stream, status
+from tunebook.opening import from_home, open_plain, open_stream, status
 from tunebook.plain_json import parse_json
 from tunebook.recipe import Recipe
 from tunebook.storage import storage_error
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
+    from pathlib import Path
 
 
 #: Name of the file in a run directory.
@@ -430,7 +430,7 @@ def recorded(replay: str, runs_dir: str = "runs") -> tuple[list[Outcome], list[s
 
 def _find_record(replay: str, runs_dir: str) -> Path:
     with suppress(OSError):  # such as a name that is too long
-        for place in (Path(replay).expanduser(), Path(runs_dir).expanduser() / replay):
+        for place in (from_home(replay), from_home(runs_dir) / replay):
             if (place / "state.json").is_file():
                 return place / FILE
             if place.is_file():

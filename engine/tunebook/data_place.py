@@ -7,6 +7,7 @@ from contextlib import suppress
 from pathlib import Path
 
 from tunebook.errors import DataError, did_you_mean, shown
+from tunebook.opening import from_home, is_there
 
 _DATASET_ID = re.compile(r"(hf:)?\w[\w.-]*/[\w.-]+")
 _KINDS = "demo, a folder, a table file or a dataset id such as owner/name"
@@ -14,7 +15,7 @@ _KINDS = "demo, a folder, a table file or a dataset id such as owner/name"
 
 def is_dataset_id(data: str) -> bool:
     """Whether ``data`` may be the id of a data set on the hub: ``owner/name``, and nothing of that name is here."""
-    return _DATASET_ID.fullmatch(data) is not None and not Path(data).expanduser().exists()
+    return _DATASET_ID.fullmatch(data) is not None and not is_there(from_home(data))
 
 
 def require_place(data: str) -> None:
@@ -31,8 +32,8 @@ def require_place(data: str) -> None:
     DataError
         There is nothing of that name; the line says what was probably meant.
     """
-    path = Path(data).expanduser()
-    if data == "demo" or path.exists() or is_dataset_id(data):
+    path = from_home(data)
+    if data == "demo" or is_there(path) or is_dataset_id(data):
         return
     near: list[str] = []
     with suppress(OSError):

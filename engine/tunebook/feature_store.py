@@ -29,6 +29,7 @@ from tunebook.errors import StorageError, shown
 from tunebook.feature_disk import GONE, keeping, remove, size_of
 from tunebook.feature_rows import FeatureRows
 from tunebook.feature_table import FeatureTable, MissingFeaturesError, TableInfo, inspect, last_used, remove_unused
+from tunebook.opening import from_home
 from tunebook.quantities import amount
 from tunebook.storage import CACHE_VARIABLE, cache_folder
 
@@ -106,7 +107,7 @@ class FeatureStore:
     """
 
     def __init__(self, folder: Path | None = None, limit: int | None = None) -> None:
-        self.folder = (cache_folder() / "features" if folder is None else Path(folder)).expanduser().absolute()
+        self.folder = from_home(cache_folder() / "features" if folder is None else folder).absolute()
         self._limit = limit
 
     @property

@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
 
 #: Bytes of a file in a run directory that a person might read: a recipe, a text beside a figure.
 SMALL = 4 << 20
@@ -33,6 +33,14 @@ _KINDS = {
     stat.S_IFDIR: "a folder", stat.S_IFLNK: "a link",
 }  # fmt: skip
 _root: ContextVar[Path | None] = ContextVar("tunebook_root", default=None)
+
+
+def from_home(path: Path | str) -> Path:
+    """Return a path with a ``~`` at its beginning written out; as it is where there is nobody of that name."""
+    try:
+        return Path(path).expanduser()
+    except RuntimeError:
+        return Path(path)
 
 
 @contextmanager
@@ -194,6 +202,11 @@ def is_folder(path: Path) -> bool:
     return _is(path, stat.S_ISDIR)
 
 
+def is_there(path: Path) -> bool:
+    """Say whether there is anything; ``False`` too where a name can be none, being too long or holding a NUL."""
+    return _is(path, lambda _mode: True)
+
+
 @contextmanager
 def folder_open(path: Path) -> Iterator[int]:
     """Give a descriptor of a folder, as :func:`os.scandir` takes it; OSError where there is none."""
@@ -272,9 +285,9 @@ def write_below(path: Path, content: bytes, *, durable: bool) -> bool:
     return True
 
 
-def _is(path: Path, kind: object) -> bool:
+def _is(path: Path, kind: Callable[[int], bool]) -> bool:
     try:
-        return bool(kind(status(path).st_mode))  # type: ignore[operator]
+        return kind(status(path).st_mode)
     except (OSError, ValueError):
         return False
 

@@ -14,15 +14,17 @@ import subprocess
 import sys
 from contextlib import suppress
 from importlib.metadata import PackageNotFoundError, version
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from tunebook import errors
 from tunebook.errors import StorageError, TunebookError
 from tunebook.monitors import OF_ONE_CLASS
+from tunebook.opening import from_home, is_there
 from tunebook.storage import cache_folder, write_text
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from tunebook.recipe import Recipe
 
 #: Any model has as many stages.
@@ -97,7 +99,7 @@ def _is_plain(freeze: object) -> bool:
 
 def _mark(recipe: Recipe) -> Path | None:
     """Return the file that says that a model allows this; ``None`` for files, which may be others the next time."""
-    if any(Path(place).expanduser().exists() for place in (recipe.model, recipe.weights)):
+    if any(is_there(from_home(place)) for place in (recipe.model, recipe.weights)):
         return None
     names = ("model", "weights", "freeze", "unfreeze", *recipe.asked_of_model)
     values = recipe.model_dump(mode="json", include=set(names))

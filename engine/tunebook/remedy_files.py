@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -14,10 +13,12 @@ from tunebook.group_assignment import UNKNOWN, Assignment
 from tunebook.group_offsets import Offsets
 from tunebook.group_thresholds import Thresholds
 from tunebook.labels import decide
+from tunebook.opening import from_home
 from tunebook.storage import read_json, write_json
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
+    from pathlib import Path
 
     import pandas as pd
 
@@ -174,7 +175,7 @@ def load(path: Path | str) -> Application:
     StorageError
         There is none, or it is damaged.
     """
-    given = Path(path).expanduser()
+    given = from_home(path)
     files = [given, given / FILE, given / "model" / FILE]
     file = next((file for file in files if file.is_file()), None)
     if file is None:

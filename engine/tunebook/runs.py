@@ -10,15 +10,15 @@ import time
 from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass, fields, replace
 from datetime import UTC, datetime
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 from tunebook.errors import StorageError, did_you_mean, shown
-from tunebook.opening import SMALL, open_plain
+from tunebook.opening import SMALL, from_home, open_plain
 from tunebook.storage import read_json, storage_error, write_json
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+    from pathlib import Path
 
     from tunebook.control import Control
     from tunebook.reports import Report
@@ -144,7 +144,7 @@ class Run:
         StorageError
             A run of that name is there already, or the folder cannot be written.
         """
-        root = Path(runs_dir).expanduser()
+        root = from_home(runs_dir)
         stamp = datetime.now(tz=UTC).astimezone().strftime("%Y%m%d-%H%M%S")
         # Twenty batch jobs may start in the same second.
         path = root / (name or f"{task}-{stamp}-{secrets.token_hex(3)}")
@@ -173,7 +173,7 @@ class Run:
         StorageError
             There is no run directory there.
         """
-        for candidate in (Path(path).expanduser(), Path(runs_dir).expanduser() / path):
+        for candidate in (from_home(path), from_home(runs_dir) / path):
             if _is_run(candidate):
                 return cls(candidate)
         names = [run.path.name for run in list_runs(runs_dir)]
@@ -354,7 +354,7 @@ def _try_lock(descriptor: int) -> bool:
 
 def list_runs(runs_dir: Path | str = "runs") -> list[Run]:
     """Return the runs below a folder, newest first; folders that are no runs are passed over."""
-    root = Path(runs_dir).expanduser()
+    root = from_home(runs_dir)
     try:
         places = [path for path in root.iterdir() if _is_run(path)]
     except (FileNotFoundError, NotADirectoryError):

@@ -5,7 +5,6 @@ from __future__ import annotations
 import re
 from dataclasses import replace
 from functools import partial
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pandas as pd
@@ -19,12 +18,14 @@ from tunebook.folders import read_layout
 from tunebook.label_lists import list_in_text, read_label_lists, several_in_one
 from tunebook.labels import split_label
 from tunebook.names import plain_name
+from tunebook.opening import from_home, is_file, is_folder
 from tunebook.split_names import split_of
 from tunebook.table_file import TABLE_SUFFIXES, read_table
 from tunebook.vocabularies import alike
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterable, Sequence
+    from pathlib import Path
 
     from tunebook.recipe import Recipe
 
@@ -380,27 +381,27 @@ def load_examples(
             msg = f"data 'demo': no column {shown(unknown[0])}{hint}; it has {', '.join(examples.sensitive)}"
             raise DataError(msg)
         return replace(examples, sensitive=wanted).sample(recipe.max_examples, recipe.seed)
-    path = Path(recipe.data).expanduser()
+    path = from_home(recipe.data)
     source = f"data {shown(recipe.data)}"
     if hub is not None and _is_saved_dataset(path):
         raw = _from_disk(path, source, hub)
-    elif path.is_dir() and suffixes:
+    elif is_folder(path) and suffixes:
         raw = read_folder(path, suffixes, is_example)
         raw = raw.rename(columns={"content": content, "label": recipe.label})
-    elif path.is_file():
+    elif is_file(path):
         raw = read_table(path, [content, recipe.label, *(recipe.sensitive or ()), *_OWN])
     elif hub is not None and is_dataset_id(recipe.data):
         raw = _from_hub(recipe.data.removeprefix("hf:"), hub)
     else:
         require_place(recipe.data)
-        what = "a folder" if path.is_dir() else "no file"
+        what = "a folder" if is_folder(path) else "no file"
         raise DataError(
             f"{source} is {what}; give a table file ({', '.join(TABLE_SUFFIXES)}) or a dataset id: owner/name"
         )
     read: Callable[[object], str | None] = text_of
     if suffixes:
         # Only a table names its files from where it lies: those of a folder were found, those of the hub written.
-        read = partial(file_of, folder=path.parent, keep=keep) if path.is_file() else _as_found
+        read = partial(file_of, folder=path.parent, keep=keep) if is_file(path) else _as_found
     frame = tidy(raw, recipe, content, source, read)
     notes, remarks = (tuple(frame.attrs.get(kind, ())) for kind in ("notes", "remarks"))
     if not len(frame):
@@ -441,7 +442,7 @@ def _natural(name: str) -> tuple[list[tuple[int, int, str]], str]:
 def _is_saved_dataset(path: Path) -> bool:
     """Whether a folder is one that ``save_to_disk`` of the Hugging Face library has made."""
     names = ("dataset_dict.json",), ("state.json", "dataset_info.json")
-    return path.is_dir() and any(all((path / name).is_file() for name in several) for several in names)
+    return is_folder(path) and any(all(is_file(path / name) for name in several) for several in names)
 
 
 def _from_disk(path: Path, source: str, to_table: Callable[[str, Any], pd.DataFrame]) -> pd.DataFrame:

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from tunebook.errors import StorageError
-from tunebook.opening import LARGEST, read_bytes, write_below
+from tunebook.opening import LARGEST, from_home, read_bytes, write_below
 from tunebook.plain_json import parse_json
 
 if TYPE_CHECKING:
@@ -25,7 +25,7 @@ def cache_folder() -> Path:
     """Return the folder for what can be made again: ``$TUNEBOOK_CACHE``, or the user's cache folder."""
     from platformdirs import user_cache_dir  # noqa: PLC0415
 
-    return Path(os.environ.get(CACHE_VARIABLE) or user_cache_dir("tunebook")).expanduser().absolute()
+    return from_home(os.environ.get(CACHE_VARIABLE) or user_cache_dir("tunebook")).absolute()
 
 
 def storage_error(path: Path | str, error: OSError) -> StorageError:

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from tunebook.errors import NotebookError, did_you_mean, shown
-from tunebook.opening import read_bytes
+from tunebook.opening import from_home, is_file, is_folder, read_bytes
 from tunebook.plain_json import parse_json
 from tunebook.storage import replacing
 
@@ -116,8 +116,8 @@ def find_notebook(name: str) -> Path:
     """
     if not name.endswith(SUFFIX) and "/" not in name:
         return find_template(name).path
-    path = Path(name).expanduser()
-    if not path.is_file():
+    path = from_home(name)
+    if not is_file(path):
         near = [str(path.with_name(other.name)) for other in _siblings(path)]
         msg = f"no notebook {shown(name)}{did_you_mean(str(path), near)}; `tunebook templates` lists the templates"
         raise NotebookError(msg)
@@ -146,8 +146,8 @@ def copy_template(name: str, destination: Path | str) -> Path:
         The template is unknown, or something is there already: what a user wrote is never replaced.
     """
     template = find_template(name)
-    path = Path(destination).expanduser()
-    if path.is_dir():
+    path = from_home(destination)
+    if is_folder(path):
         path /= template.path.name
     if path.suffix != SUFFIX:
         msg = f"cannot write {shown(path)}: a notebook's name ends in {SUFFIX}; try {shown(f'{path}{SUFFIX}')}"
@@ -256,7 +256,7 @@ def _notebooks(folder: Path) -> Iterator[Path]:
 
 
 def _siblings(path: Path) -> list[Path]:
-    return list(path.parent.glob(f"*{SUFFIX}")) if path.parent.is_dir() else []
+    return list(path.parent.glob(f"*{SUFFIX}")) if is_folder(path.parent) else []
 
 
 def _describe(path: Path) -> Template:

@@ -34,6 +34,7 @@ from tunebook.feeds import DirectFeed
 from tunebook.labels import confidence, decide, decode
 from tunebook.metrics import measure
 from tunebook.monitors import WORDS, measured, monitored, words
+from tunebook.opening import from_home
 from tunebook.predicting import predict_scores
 from tunebook.reports import Report
 from tunebook.runs import Run
@@ -588,7 +589,7 @@ def open_run(recipe: Recipe) -> Run:
             raise StorageError(msg)
         return run
     if recipe.run:
-        path = Path(recipe.runs_dir).expanduser() / recipe.run
+        path = from_home(recipe.runs_dir) / recipe.run
         # `tunebook run` makes the directory before it starts the notebook.
         if (path / "state.json").is_file() and Run(path).state().state == "queued":
             return Run(path)

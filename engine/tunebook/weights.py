@@ -12,6 +12,7 @@ import torch
 
 from tunebook.checkpoints import load_tensors
 from tunebook.errors import ModelError, StorageError, shown
+from tunebook.opening import is_file
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -28,7 +29,7 @@ def read_weights(file: Path) -> dict[str, Tensor]:
     ModelError
         The file is missing, damaged, holds pickled objects, or holds no tensors.
     """
-    if not file.is_file():
+    if not is_file(file):
         raise ModelError(f"weights {shown(file)}: no such file; give a .safetensors or .pth file")
     if file.suffix == ".safetensors":
         try:

@@ -20,7 +20,7 @@ from tunebook import tasks
 from tunebook.control import FILE as CONTROL
 from tunebook.control import Control
 from tunebook.errors import StorageError, shown
-from tunebook.opening import is_folder, names_in
+from tunebook.opening import from_home, is_folder, names_in
 from tunebook.storage import read_json, storage_error, write_json, write_text
 from tunebook.templates import load_notebook, parameters_of, task_of
 from tunebook_lab.errors import RequestError
@@ -351,7 +351,7 @@ class Queue:
         default = "runs"  # as the recipe has it
         if self._runs_dir is not None and wanted in {"", default}:
             return self._runs_dir
-        place = (folder / Path(wanted or default).expanduser()).resolve()
+        place = (folder / from_home(wanted or default)).resolve()
         if not self.root.holds(place):
             raise RequestError(400, f"runs_dir: {shown(wanted)} is not below the server's root; choose a folder there")
         return place

@@ -8,6 +8,7 @@ from threading import Lock
 from typing import TYPE_CHECKING, Any
 
 from tunebook.errors import StorageError, shown
+from tunebook.opening import from_home
 from tunebook.runs import Run
 from tunebook_widgets.broadcast import Broadcast
 from tunebook_widgets.curve_document import MIME, document
@@ -190,7 +191,7 @@ class LiveCurves:
 def _folder(run: Run | Path | str, runs_dir: Path | str) -> Path:
     if isinstance(run, Run):
         return run.path
-    path = Path(run).expanduser()
+    path = from_home(run)
     # Any program's event files will do, wherever they are; a name alone is looked up among the runs.
     if any(path.glob("events.out.tfevents.*")) and not (path / "state.json").is_file():
         return path

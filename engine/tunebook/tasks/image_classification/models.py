@@ -17,6 +17,7 @@ from tunebook.dropout import DropoutSite, DropoutSites, find_sites
 from tunebook.errors import ModelError, StorageError, shown
 from tunebook.hub import hub_or_cache
 from tunebook.losses import objective
+from tunebook.opening import from_home, is_folder
 from tunebook.room import require_room_for_weights
 from tunebook.stages import Stages
 from tunebook.storage import read_json
@@ -67,14 +68,14 @@ def load_model(recipe: ImageClassification, classes: Sequence[str]) -> Model:
     # The head is made at random; the same seed makes the same head.
     torch.manual_seed(recipe.seed)
     set_fused_attn(enable=True)
-    folder = Path(recipe.model).expanduser()
-    if folder.is_dir():
+    folder = from_home(recipe.model)
+    if is_folder(folder):
         module, name, origin, trained = _from_folder(folder, recipe, classes)
     else:
         module, name, origin = _from_name(recipe, len(classes))
         trained = False
     if recipe.weights not in ("pretrained", "none"):
-        state = read_weights(Path(recipe.weights).expanduser())
+        state = read_weights(from_home(recipe.weights))
         trained = _load_into(module, state, recipe.weights)
         origin = f"checkpoint {recipe.weights}"
     if not trained:

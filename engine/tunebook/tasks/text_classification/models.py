@@ -16,6 +16,7 @@ from tunebook.dropout import DropoutSite, DropoutSites
 from tunebook.errors import ModelError, RecipeError, TunebookError, shown
 from tunebook.hub import hub_or_cache
 from tunebook.losses import objective
+from tunebook.opening import from_home, is_folder
 from tunebook.predicting import evaluating
 from tunebook.room import require_room_for_weights
 from tunebook.stages import Stages
@@ -79,7 +80,7 @@ def load_model(recipe: TextClassification, classes: Sequence[str]) -> Model:
     side = _padding_side(module, tokenizer, names, recipe)
     sites = dropout_sites(module, marks)
     if recipe.weights not in ("pretrained", "none"):
-        absent = _load_into(module, read_weights(Path(recipe.weights).expanduser()))
+        absent = _load_into(module, read_weights(from_home(recipe.weights)))
         known, origin = list(classes), f"checkpoint {recipe.weights}"
     head = set(found.groups[-1])
     _require_body(absent, head, recipe)
@@ -126,8 +127,8 @@ def reopen(folder: Path) -> nn.Module:
 
 def locate(model: str) -> tuple[str, str]:
     """Return what transformers opens a model by, and where its weights come from, in words."""
-    folder = Path(model).expanduser()
-    if folder.is_dir():
+    folder = from_home(model)
+    if is_folder(folder):
         if not (folder / "config.json").is_file():
             msg = f"model {shown(model)}: no config.json there; give a folder that transformers or Tunebook saved"
             raise ModelError(msg)
