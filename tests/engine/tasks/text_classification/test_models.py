@@ -336,3 +336,18 @@ def test_parts_of_a_layer_in_lists_side_by_side_are_one_stage(tiny: Callable[...
     model = load_model(tiny("xlm"), CLASSES)
     assert model.stages.names == ["embeddings", "layer.0", "layer.1", "layer.2", "head"]
     assert {p.split(".")[1] for p in model.stages.items[1].parameters} >= {"attentions", "ffns", "layer_norm1"}
+
+
+def test_a_model_that_mixes_padding_in_is_never_padded(tiny: Callable[..., Any]) -> None:
+    model = load_model(tiny("fnet"), CLASSES)
+    assert model.settings["pads"] is False
+    assert "pads" not in load_model(tiny("bert"), CLASSES).settings
+
+
+def test_a_model_that_refuses_dropout_of_its_attention_opens_without_it(tiny: Callable[..., Any]) -> None:
+    model = load_model(tiny("diffllama"), CLASSES)
+    assert set(model.dropout.kinds) == {"classifier", "hidden"}
+    assert model.module.config.attention_dropout == 0.0
+    again = load_model(tiny("diffllama"), CLASSES)
+    for name, value in model.module.state_dict().items():
+        torch.testing.assert_close(again.module.state_dict()[name], value, rtol=0, atol=0)

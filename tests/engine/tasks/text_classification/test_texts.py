@@ -24,10 +24,11 @@ if TYPE_CHECKING:
     from tunebook.examples import Examples
 
 
-def _reader(lengths: list[int], size: int, seed: int = 0) -> TextReader:
+def _reader(lengths: list[int], size: int, seed: int = 0, *, pads: bool = True) -> TextReader:
     reader = TextReader.__new__(TextReader)
     reader._recipe = SimpleNamespace(seed=seed, batch_size=size)  # type: ignore[assignment]
     reader._lengths = np.array(lengths)
+    reader._pads = pads
     return reader
 
 
@@ -123,3 +124,11 @@ def test_texts_of_any_kind_become_tokens(tiny: Callable[..., Any]) -> None:
     # Where a model counts the ends of a text, what it says is not what ends it.
     tokenizer = load_model(tiny("bart"), ("a", "b")).processor
     assert (tokenize(tokenizer, ["film [SEP] film"], 16)[0][0] == 3).sum() == 1
+
+
+@given(st.lists(st.integers(1, 12), min_size=1, max_size=100))
+def test_a_model_that_mixes_padding_in_is_given_texts_of_one_length(lengths: list[int]) -> None:
+    reader = _reader(lengths, 8, pads=False)
+    groups = reader.evaluation_batches(np.arange(len(lengths)))
+    assert sorted(np.concatenate(groups).tolist()) == list(range(len(lengths)))
+    assert all(len(set(reader._lengths[group])) == 1 for group in groups)
