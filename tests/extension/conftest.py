@@ -116,12 +116,13 @@ def ask(jp_serverapp: Any, http_server_client: Any, jp_auth_header: dict[str, st
         headers: Mapping[str, str] | None = None,
         raw: bytes | None = None,
         is_checked: bool = True,
+        query: Mapping[str, Any] | None = None,
         **arguments: Any,
     ) -> Answer:
-        query = urlencode(arguments, doseq=True)
+        asked = urlencode({**arguments, **(query or {})}, doseq=True)
         data = raw if raw is not None else json.dumps(body).encode() if body is not None else None
         found = await http_server_client.fetch(
-            f"{jp_base_url}tunebook/api/{route}?{query}",
+            f"{jp_base_url}tunebook/api/{route}?{asked}",
             method=verb,
             headers=dict(jp_auth_header if headers is None else headers),
             body=data,
