@@ -58,6 +58,10 @@ def file_of(value: object, folder: Path, keep: Callable[[bytes], str] | None) ->
     if is_missing(value):
         return None
     text = text_of(value) or ""
+    if len(text) > _LONGEST_PATH or text.startswith("data:"):
+        raise CellError(
+            f"it is {len(text):,} characters and no path ({shown(text, 40)}); save it as a file, or as bytes in Parquet"
+        )
     if not text.strip() or (is_url(text.strip()) and not _FILE_URL.match(text.strip())):
         return text.strip() or None
     return _found(text, folder)

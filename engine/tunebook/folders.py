@@ -367,10 +367,16 @@ class _Walk:
 
     def _problem_of_classes(self, folders: Sequence[_Entry]) -> str:
         layout = self.layout
-        if layout.splits:
-            return ""
         inner = {name: split_of(name) for name in self._nested if name}
-        if len(layout.classes) == 1 and not self._nested[""] and len(inner) > 1:
+        is_above = len(layout.classes) == 1 and not self._nested[""] and len(inner) > 1
+        if layout.splits:
+            only = shown(layout.classes[0]) if is_above else ""
+            return (
+                f"the one folder in each split, {only}, holds the class folders; move them up to the splits"
+                if only
+                else ""
+            )
+        if is_above:
             only = shown(folders[0].name)
             return f"the one folder in it, {only}, holds the class folders; give data as the path of {only}"
         if len(set(inner.values()) - {None}) > 1:

@@ -76,3 +76,9 @@ def test_bytes_are_kept_as_files(folder: Path) -> None:
 def test_other_values_are_refused(folder: Path, value: Any) -> None:
     with pytest.raises(CellError):
         file_of(value, folder, None)
+
+
+@pytest.mark.parametrize("text", ["data:image/png;base64,iVBORw0KGgo=", "iVBORw0KGgo" * 400])
+def test_the_text_of_a_file_is_no_path(folder: Path, text: str) -> None:
+    with pytest.raises(CellError, match=r"characters and no path .*; save it as a file, or as bytes in Parquet"):
+        file_of(text, folder, None)

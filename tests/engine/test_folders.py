@@ -96,6 +96,7 @@ def test_a_test_folder_without_classes_is_named_and_has_no_label(tmp_path: Path)
         (["train", "test"], "have no class folders"),
         (["train", "test", "more"], "have no class folders"),
         (["oak/train", "oak/test", "elm/train", "elm/test"], "put splits above classes"),
+        (["train/all/oak", "train/all/elm", "test/all/oak"], "the one folder in each split, 'all', holds the class"),
         (["all/oak", "all/elm"], "give data as the path of 'all'"),
         (["all/train/oak", "all/test/oak"], "give data as the path of 'all'"),
     ],

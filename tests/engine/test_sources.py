@@ -134,7 +134,11 @@ def test_a_folder_without_classes_is_refused(tmp_path: Path, load: Callable[...,
     with pytest.raises(DataError, match="found no class folders"):
         load(tmp_path)
     (tmp_path / "labels.csv").touch()
-    with pytest.raises(DataError, match=r"of its name, or give data as the path of the table 'labels\.csv' in it"):
+    table = r"of its name, or give data as the path of the table 'labels\.csv' in it"
+    with pytest.raises(DataError, match=table):
+        load(tmp_path)
+    fill(tmp_path / "images")
+    with pytest.raises(DataError, match=f"its one folder, 'images', would be the only class.*{table}"):
         load(tmp_path)
 
 
