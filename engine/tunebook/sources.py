@@ -86,8 +86,8 @@ def read_folder(
         msg = f"{source}: found no class folders; put the files of each class in a sub-folder of its name"
         raise DataError(f"{msg}{_tables_in(root)}")
     if len(layout.classes) == 1 and not layout.splits and (tables := _tables_in(root)):
-        msg = f"{source}: its one folder, {shown(layout.classes[0])}, would be the only class; put the files of each class"
-        raise DataError(f"{msg} in a sub-folder of its name{tables}")
+        msg = f"{source}: its one folder, {shown(layout.classes[0])}, would be the only class"
+        raise DataError(f"{msg}; put the files of each class in a sub-folder of its name{tables}")
     if layout.empty:
         other = next((f"; {text}" for kind, text in layout.remarks if kind == "left out"), "")
         msg = (
