@@ -35,7 +35,8 @@ if TYPE_CHECKING:
 POINTS = 32
 #: Files beyond this size in bytes are not read for a row.
 LARGEST = 32 << 20
-#: Columns and rows of a sweep's table.
+#: Characters of a cell, columns and rows of a sweep's table.
+_LONGEST_CELL = 131_072
 _MOST_COLUMNS, _MOST_TRIALS = 500, 100_000
 _ENDED = ("stopped", "failed", "died")
 #: Where a run's notebook is found, the best first.
@@ -430,6 +431,10 @@ def read_trials(path: Path) -> list[dict[str, str]]:
             rows = [dict(zip(heads, cells, strict=False)) for cells in islice(reader, _MOST_TRIALS + 1) if cells]
     except (OSError, ValueError, csv.Error) as error:
         raise StorageError(f"{file} is not the table of a sweep: {error}") from None
+    # Not by csv's own bound alone: it is one for the process, and whoever reads larger tables raises it.
+    longest = max((len(cell) for row in rows for cell in row.values()), default=0)
+    if longest > _LONGEST_CELL:
+        raise StorageError(f"{file} is not the table of a sweep: a field larger than field limit ({_LONGEST_CELL})")
     if len(rows) > _MOST_TRIALS:
         raise StorageError(f"{file} has more than {_MOST_TRIALS} rows, the most that are shown")
     return rows

@@ -18,6 +18,7 @@ from tunebook.recipe import Remedy
 from tunebook.remedies import AS_TUNED, Remedies, compare_remedies
 from tunebook.storage import write_text
 from tunebook.tasks import recipe_class
+from tunebook.tasks.base import Model
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
 from made_runs import make_run
@@ -38,7 +39,8 @@ def run(tmp_path: Path) -> Run:
 def call(run: Run, **parameters: Any) -> Remedies | Page:
     """Mend without a model: rules on scores are compared."""
     frame = pd.DataFrame(columns=["id", "content", "label", "split"])
-    model: Any = None
+    nothing: Any = None
+    model = Model(nothing, "made", "made", nothing, nothing, "", nothing)
     return mend(run, recipe_class("text-classification")(**parameters), Examples(frame, ("c0", "c1"), "made"), model)
 
 

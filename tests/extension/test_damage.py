@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import csv
 import json
 import os
 from types import SimpleNamespace
@@ -48,7 +49,12 @@ def _damage(folder: Path) -> None:
         (write_run(folder / name) / "metrics.json").write_text(text, encoding="utf-8")
 
 
-async def test_each_damaged_run_is_a_row_that_says_so(ask: Ask, root: Path) -> None:
+@pytest.mark.parametrize("limit", [131_072, 10_000_000], ids=["csv's own bound", "raised by a reader of tables"])
+async def test_each_damaged_run_is_a_row_that_says_so(
+    ask: Ask, root: Path, limit: int, request: pytest.FixtureRequest
+) -> None:
+    before = csv.field_size_limit(limit)
+    request.addfinalizer(lambda: csv.field_size_limit(before))
     _damage(root / "runs")
     write_run(root / "runs" / "whole")
     rows = {row["name"]: row for row in (await ask("runs")).json["runs"]}
