@@ -17,9 +17,8 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from tunebook.errors import shown
 from tunebook.names import plain_name
-from tunebook.opening import open_stream
 from tunebook.table_bounds import TableBounds, TableError, Watch
-from tunebook.text_encoding import find_encoding, not_decoded
+from tunebook.text_lines import encoding_of, read_head, read_lines
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
@@ -29,8 +28,6 @@ if TYPE_CHECKING:
 SEPARATORS = (",", ";", "\t", "|")
 #: By the ending of a file: the separator that is expected.
 EXPECTED = {".csv": ",", ".tsv": "\t"}
-#: Bytes by which encoding and separator are found, and that a preview reads.
-HEAD = 256 << 10
 
 Quoting = Literal["double", "padded", "backslash", "none"]
 _WORDS: dict[Quoting, str] = {
@@ -166,19 +163,10 @@ def read_separated(path: Path, bounds: TableBounds | None = None) -> SeparatedRo
         It cannot be opened, or is no regular file.
     """
     bounds = bounds or TableBounds()
-    with open_stream(path, largest=bounds.bytes) as stream:
-        encoding = find_encoding(stream.read(HEAD))
+    encoding = encoding_of(path, bounds)
 
     def lines() -> Iterator[str]:
-        number = 0
-        with open_stream(path, largest=bounds.bytes) as raw, io.TextIOWrapper(raw, encoding, newline="") as text:
-            try:
-                # A line may be the whole file.
-                while line := text.readline(bounds.line + 1):
-                    number += 1
-                    yield line
-            except UnicodeDecodeError as error:
-                raise not_decoded(error, encoding, number) from None
+        return read_lines(path, encoding, bounds, newline="")
 
     return _read(_Source(lines, encoding, _expected(path), Watch(bounds)))
 
@@ -199,15 +187,7 @@ def preview_separated(path: Path, bounds: TableBounds | None = None) -> Separate
     TableError, OSError
         As :func:`read_separated`.
     """
-    with open_stream(path) as stream:
-        head = stream.read(HEAD)
-        is_cut = bool(stream.read(1))
-    encoding = find_encoding(head)
-    try:
-        # The last character may be cut as well.
-        text = head.decode(encoding, "ignore" if is_cut else "strict")
-    except UnicodeDecodeError as error:
-        raise not_decoded(error, encoding, 0) from None
+    text, encoding, is_cut = read_head(path)
     found = list(io.StringIO(text, newline=""))
     if is_cut and len(found) > 1:
         found.pop()

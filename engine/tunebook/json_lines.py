@@ -2,22 +2,18 @@
 
 from __future__ import annotations
 
-import io
 import json
 from typing import TYPE_CHECKING, Any
 
 from tunebook.errors import shown
 from tunebook.names import plain_name
-from tunebook.opening import open_stream
 from tunebook.table_bounds import TableBounds, TableError, Watch
-from tunebook.text_encoding import find_encoding, not_decoded
+from tunebook.text_lines import encoding_of, read_head, read_lines
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
-#: Bytes by which the encoding is found, and that a preview reads.
-HEAD = 256 << 10
 #: Rows between two looks at the clock.
 _PULSE = 1_024
 
@@ -46,10 +42,7 @@ def read_json_lines(path: Path, bounds: TableBounds | None = None) -> list[dict[
         It cannot be opened, or is no regular file.
     """
     bounds = bounds or TableBounds()
-    with open_stream(path, largest=bounds.bytes) as stream:
-        encoding = find_encoding(stream.read(HEAD))
-    with open_stream(path, largest=bounds.bytes) as raw, io.TextIOWrapper(raw, encoding) as text:
-        return _objects(_lines(text, encoding, bounds), Watch(bounds))
+    return _objects(read_lines(path, encoding_of(path, bounds), bounds), Watch(bounds))
 
 
 def preview_json_lines(path: Path, bounds: TableBounds | None = None) -> list[dict[str, Any]]:
@@ -68,26 +61,9 @@ def preview_json_lines(path: Path, bounds: TableBounds | None = None) -> list[di
     TableError, OSError
         As :func:`read_json_lines`.
     """
-    with open_stream(path) as stream:
-        head = stream.read(HEAD)
-        is_cut = bool(stream.read(1))
-    encoding = find_encoding(head)
-    try:
-        lines = head.decode(encoding, "ignore" if is_cut else "strict").split("\n")
-    except UnicodeDecodeError as error:
-        raise not_decoded(error, encoding, 0) from None
+    text, _, is_cut = read_head(path)
+    lines = text.split("\n")
     return _objects(iter(lines[:-1] if is_cut else lines), Watch(bounds or TableBounds()))
-
-
-def _lines(text: io.TextIOWrapper, encoding: str, bounds: TableBounds) -> Iterator[str]:
-    number = 0
-    try:
-        # A line may be the whole file.
-        while line := text.readline(bounds.line + 1):
-            number += 1
-            yield line
-    except UnicodeDecodeError as error:
-        raise not_decoded(error, encoding, number) from None
 
 
 def _objects(lines: Iterator[str], watch: Watch) -> list[dict[str, Any]]:
